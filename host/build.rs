@@ -1,0 +1,4 @@
+//! x
+fn main() {
+    let _ = wasmtime::Config::new();
+}

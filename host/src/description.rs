@@ -1,0 +1,96 @@
+//! What a step type says of itself: the document that a component's `describe` returns.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::capability::Permissions;
+
+/// A step type's description. Its own schema is published in `wit/description.schema.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The name users write in `type`, e.g. `slack.notify`.
+    pub name: String,
+    /// The plugin's version.
+    pub version: String,
+    /// One sentence.
+    pub summary: String,
+    /// JSON Schema (2020-12) of the config. `writeOnly: true` marks a secret; `contentMediaType: text/x-shellscript` marks
+    /// a script (see [`Description::scripts`]).
+    #[serde(default = "anything")]
+    pub config_schema: Value,
+    /// JSON Schema (2020-12) of the output.
+    #[serde(default = "anything")]
+    pub output_schema: Value,
+    /// What it asks for.
+    #[serde(default, skip_serializing_if = "Permissions::is_empty")]
+    pub permissions: Permissions,
+}
+
+fn anything() -> Value {
+    json!(true)
+}
+
+/// A top-level property of the config that holds code for a shell: a string, or an array of lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptProperty {
+    /// The property's name, e.g. `command`.
+    pub name: String,
+    /// The property that names the interpreter (`x-interpreter` in the schema), if there is one. Absent in a config means
+    /// a POSIX shell or bash.
+    pub interpreter: Option<String>,
+    /// With this property present in the config, this one is no script (`x-unless` in the schema): `command` is a
+    /// program's name once there are `args`.
+    pub unless: Option<String>,
+}
+
+impl Description {
+    /// The top-level config properties whose `contentMediaType` is `text/x-shellscript`.
+    pub fn scripts(&self) -> Vec<ScriptProperty> {
+        let text = |schema: &Value, key: &str| schema.get(key).and_then(Value::as_str).map(str::to_owned);
+        self.properties()
+            .filter(|(_, schema)| schema.get("contentMediaType").and_then(Value::as_str) == Some("text/x-shellscript"))
+            .map(|(name, schema)| ScriptProperty {
+                name: name.clone(),
+                interpreter: text(schema, "x-interpreter"),
+                unless: text(schema, "x-unless"),
+            })
+            .collect()
+    }
+
+    /// The top-level config properties that are `writeOnly`: secrets.
+    pub fn secrets(&self) -> Vec<String> {
+        self.properties()
+            .filter(|(_, schema)| schema.get("writeOnly") == Some(&Value::Bool(true)))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.config_schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_scripts_and_secrets_in_the_schema() {
+        let description: Description = serde_json::from_value(json!({
+            "name": "shell", "version": "1.0.0", "summary": "Runs a command.",
+            "config_schema": { "properties": {
+                "command": { "contentMediaType": "text/x-shellscript", "x-interpreter": "shell", "x-unless": "args" },
+                "token": { "type": "string", "writeOnly": true },
+                "shell": { "type": "string" }
+            } }
+        }))
+        .unwrap();
+        assert_eq!(
+            description.scripts(),
+            [ScriptProperty { name: "command".into(), interpreter: Some("shell".into()), unless: Some("args".into()) }]
+        );
+        assert_eq!(description.secrets(), ["token"]);
+        assert!(description.permissions.is_empty());
+        assert_eq!(description.output_schema, json!(true));
+    }
+}

@@ -1,0 +1,1 @@
+//! Making it happen: the loop that owns a run.

@@ -1,0 +1,306 @@
+//! What happened in a run: the closed set of events, in past tense.
+//!
+//! The journal stores them, the reporters show them, resume folds them. Their order within a run:
+//!
+//! ```text
+//! RunStarted (ChangesAccepted? RunResumed)* then, in each process:
+//!   per step:  StepSkipped
+//!            | StepStarted (AttemptFailed StepStarted)* (StepSucceeded | StepFailed | StepInterrupted)
+//!   per gate:  StepSucceeded ApprovalRequested ... ApprovalDecided
+//!   the end:   RunPaused | RunFinished | RunInterrupted
+//! ```
+//!
+//! A `StepStarted` with nothing after it belongs to a process that died: the step is interrupted. No event holds a secret's
+//! value, an environment, or a resolved config.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::id::{Digest, RunId, StepId, StepType};
+use crate::outcome::{Failure, Outcome};
+
+/// An event and when it happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Milliseconds since 1970-01-01 UTC, by this machine's clock.
+    pub at: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A new run began. Always the first event.
+    RunStarted(RunStarted),
+    /// Another process went on with the run.
+    RunResumed {
+        /// The job it runs in.
+        job: Job,
+        /// The version of shiro that goes on.
+        shiro: String,
+    },
+    /// The workflow, the inputs or the plugins differ from what the journal has, and the user said that this is intended.
+    ChangesAccepted {
+        /// What the digests are from now on.
+        digests: Digests,
+    },
+    /// An attempt of a step began. Durable before the attempt does anything.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// From 1.
+        attempt: u32,
+        /// It may run again if this process dies: it says so, or it has no capability and so no effect.
+        idempotent: bool,
+    },
+    /// An attempt failed and another one follows.
+    AttemptFailed {
+        /// The step.
+        step: StepId,
+        /// The attempt that failed.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// How long until the next attempt, in milliseconds.
+        retry_in_ms: u64,
+    },
+    /// A step succeeded. It never runs again.
+    StepSucceeded {
+        /// The step.
+        step: StepId,
+        /// The attempt that succeeded.
+        attempt: u32,
+        /// Its output, with references where secrets stood; `null` when `save_output` is false.
+        output: Value,
+        /// How long the attempt took, in milliseconds.
+        duration_ms: u64,
+    },
+    /// A step's last attempt failed.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+        /// How long the attempt took, in milliseconds.
+        duration_ms: u64,
+        /// `continue_on_error`: what depends on it goes on.
+        tolerated: bool,
+    },
+    /// A step did not run.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// Why not.
+        reason: SkipReason,
+    },
+    /// An attempt was ended by a signal to shiro, or had no end in the journal when the run was resumed.
+    StepInterrupted {
+        /// The step.
+        step: StepId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// A human said what to do with an interrupted step: run it again (`-rerun`) or take it as done (`-skip`).
+    InterruptionResolved {
+        /// The step.
+        step: StepId,
+        /// True to run it again.
+        rerun: bool,
+        /// Who said so.
+        approver: Approver,
+    },
+    /// A step with `pause` succeeded: what depends on it waits for a decision.
+    ApprovalRequested {
+        /// The step.
+        step: StepId,
+    },
+    /// Someone decided.
+    ApprovalDecided {
+        /// The step.
+        step: StepId,
+        /// What they decided.
+        decision: Decision,
+        /// Who, and how that is known.
+        approver: Approver,
+        /// The job that carried the decision.
+        job: Job,
+    },
+    /// Nothing can go on without a decision. The process ends with 0.
+    RunPaused {
+        /// The steps whose gates are closed.
+        waiting: Vec<StepId>,
+    },
+    /// A signal ended the process; the run can go on.
+    RunInterrupted {
+        /// `SIGINT` or `SIGTERM`.
+        signal: String,
+    },
+    /// Nothing is left to do.
+    RunFinished {
+        /// Succeeded or failed.
+        outcome: Outcome,
+        /// The exit code: that of the first failure, or 0.
+        exit_code: u8,
+    },
+}
+
+/// The first event of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run.
+    pub run: RunId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The version of shiro.
+    pub shiro: String,
+    /// What runs.
+    pub digests: Digests,
+    /// The resolved inputs, with references where secrets stood. Resume uses these.
+    pub inputs: Value,
+    /// The job it runs in.
+    pub job: Job,
+}
+
+/// Digests of everything that decides what runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digests {
+    /// The workflow's meaning: spaces and the order of keys don't count.
+    pub workflow: Digest,
+    /// The resolved inputs.
+    pub inputs: Digest,
+    /// The component of each step type the workflow uses.
+    pub plugins: BTreeMap<StepType, Digest>,
+    /// Per step, the digest of its definition, so that a change can be named.
+    pub steps: BTreeMap<StepId, Digest>,
+}
+
+/// The CI job that runs shiro, from its environment, which whoever starts a job can set: evidence, not proof. All `None`
+/// outside CI.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Job {
+    /// `gitlab` or `github`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci: Option<String>,
+    /// The project, e.g. `group/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The pipeline (GitLab) or workflow run (GitHub).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// The job's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The job's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where to look at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// Who decided, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approver {
+    /// A login; `None` where nothing says who.
+    pub by: Option<String>,
+    /// Known from a verified token, not only from the environment.
+    pub verified: bool,
+    /// Where the name comes from, e.g. `GITLAB_USER_LOGIN`.
+    pub source: String,
+}
+
+/// What a human decided at a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on.
+    Approved,
+}
+
+/// Why a step did not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its `if` was false.
+    Condition,
+    /// This step, which it depends on, failed or was skipped for a failure.
+    Dependency(StepId),
+    /// An independent step had failed before it could start (`-keep-going` runs it).
+    EarlierFailure,
+    /// A human said `-skip` after an interruption.
+    Human,
+}
+
+/// Which of a step's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// For whoever looks for a fault.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Something may be wrong.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// What the reporters hear: the events, once they are in the journal, and what is shown but not stored. All text in it is
+/// masked already.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// An event, now durable.
+    Recorded(&'a Record),
+    /// A line (without its end) that a step wrote.
+    Output {
+        /// The step.
+        step: &'a StepId,
+        /// Which stream.
+        stream: Stream,
+        /// The line.
+        line: &'a str,
+    },
+    /// A line that a step logged.
+    Log {
+        /// The step.
+        step: &'a StepId,
+        /// How much it matters.
+        level: Level,
+        /// What it says.
+        message: &'a str,
+    },
+    /// Something the user should know that changes no result.
+    Warning {
+        /// The step it is about, if one.
+        step: Option<&'a StepId>,
+        /// What, and what to do about it.
+        message: &'a str,
+    },
+}
+
+/// Hears what happens. Called from many threads; cannot fail and cannot change a run's result.
+pub trait Tell: Send + Sync {
+    /// Hears one notice.
+    fn tell(&self, notice: Notice<'_>);
+}

@@ -1,0 +1,1 @@
+//! What happened, on disk: the append-only file of a run's events.

@@ -1,0 +1,44 @@
+//! shiro runs a workflow (a DAG of steps) inside a CI job. Every step is a WebAssembly component, and everything that
+//! happens is one stream of events: the journal persists it, the reporters show it, resume folds it.
+//!
+//! ```text
+//! shiro run workflow.json
+//!    |
+//!   cli ---> workflow ------> plan ------> engine ------> StepRunner (trait)
+//!            text -> typed    DAG, order   scheduler          ^
+//!            + diagnostics    digests      state = fold       | implemented by
+//!                                            |              plugin (wasmtime)
+//!                                            | Event
+//!                                      1st   v    2nd
+//!                                    journal      report
+//!                                    (durable,    (best-effort)
+//!                                     fatal)
+//! ```
+//!
+//! Who may use whom is a table in `docs/architecture.md`, and a test holds it.
+
+// The vocabulary: no I/O.
+pub mod capability;
+pub mod description;
+pub mod diagnostic;
+pub mod event;
+pub mod id;
+pub mod outcome;
+pub mod secret;
+
+// In the order of the data.
+pub mod workflow;
+
+pub mod plan;
+
+pub mod step;
+
+pub mod engine;
+
+pub mod plugin;
+
+pub mod journal;
+
+pub mod report;
+
+pub mod cli;

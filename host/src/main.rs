@@ -1,0 +1,3 @@
+//! shiro: see the library.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What will happen: the graph of a workflow, its order and its digests.

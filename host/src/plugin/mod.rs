@@ -1,0 +1,1 @@
+//! Step types as WebAssembly components: the only place that knows wasmtime.

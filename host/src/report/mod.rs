@@ -1,0 +1,1 @@
+//! Telling someone what happens.

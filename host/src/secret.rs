@@ -1,0 +1,1 @@
+//! Secret values: which they are, how they are masked, and how a journal refers to them.

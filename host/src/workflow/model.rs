@@ -1,0 +1,112 @@
+//! The workflow as its author meant it: typed, with every default filled in. Nothing here has been checked against
+//! another step or a step type.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::condition::Condition;
+use crate::id::{StepId, StepType};
+
+/// A workflow file.
+#[derive(Clone, Debug)]
+pub struct Workflow {
+    /// Its name: not empty.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What may be given with `-input`, and the defaults.
+    pub inputs: Vec<Input>,
+    /// How it runs and shows.
+    pub settings: Settings,
+    /// Environment variables whose values are secret, whatever their names look like.
+    pub secrets: Vec<String>,
+    /// Environment variables whose values are not secret, whatever their names look like.
+    pub not_secrets: Vec<String>,
+    /// The steps, in file order: at least one.
+    pub steps: Vec<Step>,
+}
+
+/// One input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    /// Its name.
+    pub name: String,
+    /// Its value when none is given: may hold templates over `env`, `run` and `workflow`. `None` means that one must be
+    /// given, or that it is `null` if it isn't required.
+    pub default: Option<Value>,
+    /// A value must be given.
+    pub required: bool,
+    /// JSON Schema of the value; `None` for the short form (`"environment": "production"`), which takes any value.
+    pub schema: Option<Value>,
+}
+
+/// `settings` of a workflow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Step output and progress are not shown; the pause notice, failures and warnings are.
+    pub quiet_mode: bool,
+    /// At most this many steps at once.
+    pub jobs: Option<usize>,
+    /// Whether the summary shows the steps' outputs.
+    pub save_results: Option<bool>,
+    /// How the summary shows them.
+    pub output_format: Option<OutputFormat>,
+}
+
+/// `settings.output_format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// Its type.
+    pub step_type: StepType,
+    /// Its config, templates unresolved: always a JSON object.
+    pub config: Value,
+    /// The steps it depends on, in file order, without repetition.
+    pub depends_on: Vec<StepId>,
+    /// `if`. `None` means `success()`.
+    pub condition: Option<Condition>,
+    /// How long one attempt may take; `None` for the step type's default.
+    pub timeout: Option<Duration>,
+    /// When and how often it is tried again.
+    pub retry: Retry,
+    /// A failure does not fail the run.
+    pub continue_on_error: bool,
+    /// After it succeeds, what depends on it waits for a human.
+    pub pause: bool,
+    /// Its output is not shown.
+    pub quiet: bool,
+    /// Its output is kept for later steps and the journal.
+    pub save_output: bool,
+    /// It may run again when a process died while it ran.
+    pub idempotent: bool,
+}
+
+/// `retry` of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// How often it is tried in all: at least 1.
+    pub max_attempts: u32,
+    /// The wait before the second attempt.
+    pub delay: Duration,
+    /// What the wait is multiplied by for each further attempt: at least 1.
+    pub backoff: f64,
+    /// The longest wait.
+    pub max_delay: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 1, delay: Duration::ZERO, backoff: 2.0, max_delay: Duration::from_secs(300) }
+    }
+}

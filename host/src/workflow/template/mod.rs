@@ -1,0 +1,1 @@
+//! `{{ path | filter }}` in a string.
