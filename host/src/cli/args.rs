@@ -1,0 +1,308 @@
+//! What the command line may say.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shiro",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = false,
+    after_help = "Flags may be written with one dash or two: `shiro run -state-store gitlab -fresh`.\n\
+                  Exit codes: 0 succeeded or paused, 1 a step failed, 2 usage or workflow, 3 plugin, 4 denied, 5 limit or \
+                  timeout, 6 state or approval, 7 state could not be written, 8 run held by another process, 70 bug, \
+                  130 and 143 interrupted."
+)]
+pub struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub color: ColorChoice,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// In a terminal and in CI logs that show them, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a workflow, or go on with a run that paused or failed.
+    Run(Box<RunArgs>),
+    /// Check a workflow and its steps' configs without running anything.
+    Validate(ValidateArgs),
+    /// Show the runs whose state is here, or one in detail.
+    Status(StatusArgs),
+    /// Look at step types.
+    #[command(subcommand)]
+    Plugin(PluginVerb),
+    /// Show the version of shiro and of what it is built on.
+    Version,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Ends what a killed shiro leaves behind. Started by shiro itself.
+    #[command(name = "__watch", hide = true)]
+    Watch,
+}
+
+/// Where a workflow and its plugins are.
+#[derive(Clone, Debug, Args)]
+pub struct WorkflowArgs {
+    /// The workflow's file. Default: workflow.json in the shiro directory, else ./workflow.json.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "workflow")]
+    pub file: Option<PathBuf>,
+
+    /// The workflow's file, as a flag.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub workflow: Option<PathBuf>,
+
+    /// The directory with workflow.json and plugins/.
+    #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
+    pub shiro_dir: PathBuf,
+
+    /// Look for step components (TYPE.wasm) here too. May be given several times.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub plugin_dir: Vec<PathBuf>,
+
+    /// Give an input a value. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
+    pub input: Vec<(String, String)>,
+
+    /// Read inputs from a JSON file (an object). May be given several times; -input wins.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub input_file: Vec<PathBuf>,
+}
+
+/// Flags of `shiro run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which workflow.
+    #[command(flatten)]
+    pub workflow: WorkflowArgs,
+
+    /// Where the run's state is kept. Default: gitlab in a GitLab job, else filesystem.
+    #[arg(long, value_enum, value_name = "STORE")]
+    pub state_store: Option<StateStore>,
+
+    /// Start a new run, whatever state there is.
+    #[arg(long, conflicts_with = "resume")]
+    pub fresh: bool,
+
+    /// Only go on with a run: without state this is an error, never a new run.
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Show what would run, with each step's component and grants, and run nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// At most N steps at once. Default: settings.jobs, else the number of CPUs, at least 4.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+
+    /// After a failure, still run the steps that do not depend on it.
+    #[arg(long)]
+    pub keep_going: bool,
+
+    /// Go on although the workflow, its inputs or its plugins changed since the run was paused.
+    #[arg(long)]
+    pub accept_changes: bool,
+
+    /// Run this interrupted step again. May be given several times.
+    #[arg(long, value_name = "STEP")]
+    pub rerun: Vec<String>,
+
+    /// Take this interrupted step as done. May be given several times.
+    #[arg(long, value_name = "STEP")]
+    pub skip: Vec<String>,
+
+    /// The exit code of a run that pauses.
+    #[arg(long, value_name = "CODE", default_value_t = 0)]
+    pub pause_exit_code: u8,
+
+    /// Do not show the steps' output; failures, warnings and the pause are still shown.
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Show the steps' debug messages too.
+    #[arg(long)]
+    pub debug: bool,
+}
+
+/// Flags of `shiro validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Which workflow.
+    #[command(flatten)]
+    pub workflow: WorkflowArgs,
+}
+
+/// Flags of `shiro status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The run: a name from the list, or a run id.
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+
+    /// Where the state is kept. Default: as for `shiro run`.
+    #[arg(long, value_enum, value_name = "STORE")]
+    pub state_store: Option<StateStore>,
+
+    /// For machines: JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looking at step types.
+#[derive(Debug, Subcommand)]
+pub enum PluginVerb {
+    /// List the step types there are, and where each comes from.
+    List {
+        /// Where to look.
+        #[command(flatten)]
+        dirs: PluginDirs,
+        /// For machines: JSON on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a component imports, what it asks for, and its schemas.
+    Inspect {
+        /// A step type, or a component's file.
+        #[arg(value_name = "FILE|TYPE", value_hint = ValueHint::FilePath)]
+        target: String,
+        /// Where to look.
+        #[command(flatten)]
+        dirs: PluginDirs,
+        /// For machines: JSON on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a built-in step type's component to a file.
+    Extract {
+        /// The step type.
+        #[arg(value_name = "TYPE")]
+        step_type: String,
+        /// The file.
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// Where step components are looked for.
+#[derive(Clone, Debug, Args)]
+pub struct PluginDirs {
+    /// The directory with plugins/.
+    #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
+    pub shiro_dir: PathBuf,
+    /// Look here too. May be given several times.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub plugin_dir: Vec<PathBuf>,
+}
+
+/// `-state-store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateStore {
+    /// Nothing is kept: the run can't pause or go on.
+    Memory,
+    /// Files in .shiro/state/ that only this user can read.
+    Filesystem,
+    /// Files in $CI_PROJECT_DIR/.shiro/state/, carried by job artifacts, one run for each pipeline.
+    Gitlab,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE, e.g. -input environment=staging".to_owned()),
+    }
+}
+
+/// Gives long flags written with one dash (`-state-store`) their second one, as the documented usage has it. A dash and
+/// one letter stays as it is, and so does everything after `--`.
+pub fn normalise(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut flags = true;
+    args.into_iter()
+        .enumerate()
+        .map(|(index, arg)| {
+            let Some(text) = arg.to_str() else { return arg };
+            if text == "--" {
+                flags = false;
+            }
+            if index > 0 && flags && is_single_dash_long(text) { OsString::from(format!("-{text}")) } else { arg }
+        })
+        .collect()
+}
+
+fn is_single_dash_long(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next() == Some(b'-')
+        && bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+        && bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn normalised(args: &[&str]) -> Vec<String> {
+        normalise(args.iter().map(OsString::from)).into_iter().map(|arg| arg.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn one_dash_is_as_good_as_two() {
+        assert_eq!(
+            normalised(&["shiro", "run", "-state-store", "gitlab", "-fresh", "-jobs=2", "-j", "2", "-h"]),
+            ["shiro", "run", "--state-store", "gitlab", "--fresh", "--jobs=2", "-j", "2", "-h"]
+        );
+    }
+
+    #[test]
+    fn values_and_what_follows_two_dashes_stay() {
+        assert_eq!(normalised(&["shiro", "-", "-1", "--fresh", "--", "-fresh"]), ["shiro", "-", "-1", "--fresh", "--", "-fresh"]);
+    }
+
+    #[test]
+    fn the_documented_usage_parses_with_flags_on_either_side() {
+        for args in [
+            ["shiro", "run", "-state-store", "gitlab", "-fresh", "w.json"],
+            ["shiro", "run", "w.json", "-fresh", "--state-store", "gitlab"],
+        ] {
+            let cli = Cli::try_parse_from(normalise(args.iter().map(OsString::from))).unwrap();
+            let Verb::Run(run) = cli.verb else { panic!("not a run") };
+            assert!(run.fresh);
+            assert_eq!(run.state_store, Some(StateStore::Gitlab));
+            assert_eq!(run.workflow.file.as_deref(), Some(std::path::Path::new("w.json")));
+        }
+    }
+
+    #[test]
+    fn an_unknown_verb_is_an_error_with_a_suggestion() {
+        let error = Cli::try_parse_from(["shiro", "vaildate"]).unwrap_err().to_string();
+        assert!(error.contains("validate"), "{error}");
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,46 @@
+//! Errors as the user sees them: what happened, what to do next, and the exit code.
+
+use std::fmt;
+
+/// Exit code: bad usage, or an invalid workflow.
+pub const USAGE: u8 = 2;
+/// Exit code: a plugin could not be loaded.
+pub const PLUGIN: u8 = 3;
+/// Exit code: state or approval refused.
+pub const STATE: u8 = 6;
+/// Exit code: a bug in shiro.
+pub const BUG: u8 = 70;
+
+/// Why a command ended without doing its work.
+#[derive(Debug)]
+pub struct CliError {
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// What happened; more lines for details.
+    pub message: String,
+    /// What to do next.
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    /// An error with an exit code.
+    pub fn new(exit_code: u8, message: impl Into<String>) -> Self {
+        Self { exit_code, message: message.into(), hints: Vec::new() }
+    }
+
+    /// The same with a hint.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        for hint in &self.hints {
+            write!(f, "\n  hint: {}", hint.replace('\n', "\n        "))?;
+        }
+        Ok(())
+    }
+}

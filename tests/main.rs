@@ -1,0 +1,8 @@
+//! Drives the real `shiro` against real things: child processes, HTTP servers on loopback, components built from source,
+//! an emulator of GitLab's runner. One binary, so that it is linked once.
+
+#![allow(clippy::print_stderr, reason = "a failing test shows what it saw")]
+
+mod support;
+
+mod tidy;

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, and rsync, which it needs.
+#
+# usage: install.sh DIR
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+
+need() {
+    command -v "$1" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+    else
+        echo "the tests need $1: install it with your system's package manager" >&2
+        exit 1
+    fi
+}
+
+need rsync
+command -v npm >/dev/null 2>&1 || { echo "the tests need Node.js 20 or newer, with npm" >&2; exit 1; }
+
+if ! cmp -s "$here/package-lock.json" "$dir/installed-lock.json"; then
+    cp "$here/package.json" "$here/package-lock.json" "$dir/"
+    # One of its dependencies is compiled where its prebuilt form can't be fetched.
+    npm --prefix "$dir" ci --no-audit --no-fund --loglevel=error
+    cp "$here/package-lock.json" "$dir/installed-lock.json"
+fi
