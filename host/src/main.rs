@@ -1,3 +1,7 @@
-//! shiro: see the library.
+//! Collects the arguments, calls the command line, exits with its code. Nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(shiro::cli::main(std::env::args_os()))
+}
