@@ -5,4 +5,8 @@
 
 mod support;
 
+mod approval;
+mod crash;
+mod gitlab;
 mod tidy;
+mod validation;

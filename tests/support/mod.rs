@@ -1,5 +1,6 @@
 //! A hermetic project directory, the `shiro` that runs in it, and the servers it talks to.
 
+pub(crate) mod guests;
 pub(crate) mod http;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,92 @@
+//! The documented `.gitlab-ci.yml`, to the letter, run by an emulator of GitLab's runner.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::http::Server;
+use crate::support::{Outcome, Project, SHIRO, repository};
+
+/// The emulator that `make test-tools` installs next to the build.
+fn emulator() -> PathBuf {
+    let target = PathBuf::from(SHIRO).ancestors().nth(2).expect("target/PROFILE/shiro").to_owned();
+    let program = target.join("tools/node_modules/.bin/gitlab-ci-local");
+    assert!(program.exists(), "{} is missing: run `make test`, which installs it", program.display());
+    program
+}
+
+/// A repository with the documented files and nothing else of ours; `shiro` and a stand-in for `kubectl` are on the `PATH`.
+fn project() -> Project {
+    let mut project = Project::new();
+    let examples = repository().join("examples/approval");
+    for (from, to) in [("workflow.json", ".shiro/workflow.json"), (".gitlab-ci.yml", ".gitlab-ci.yml")] {
+        project.write(to, &fs::read_to_string(examples.join(from)).expect("read the example"));
+    }
+    project.write_program("kubectl", "#!/bin/sh\necho \"kubectl $*\" >> \"$EFFECTS\"\n");
+    std::os::unix::fs::symlink(SHIRO, project.join("bin/shiro")).expect("link shiro");
+    let effects = project.join("effects.log").display().to_string();
+    let home = project.join("home");
+    fs::create_dir(&home).expect("create a home for git and the emulator");
+    project.env("EFFECTS", effects).env("HOME", home.display().to_string());
+    project.write(".gitignore", "/bin/\n/home/\n/effects.log\n/.gitlab-ci-local/\n");
+    for args in [
+        "init -q -b main",
+        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false add .",
+        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false commit -qm start",
+        "remote add origin git@gitlab.example.com:group/name.git",
+    ] {
+        let status = project.command("git").args(args.split(' ')).status().expect("git starts");
+        assert!(status.success(), "git {args}");
+    }
+    project
+}
+
+fn run(project: &Project, slack: &Server, args: &[&str]) -> Outcome {
+    let mut command: Command = project.command(emulator());
+    command.args(["--shell-isolation", "--variable"]);
+    command.arg(format!("SLACK_WEBHOOK_URL={}", slack.url("/services/T/B/the-secret-part")));
+    command.arg("--variable").arg(format!("EFFECTS={}", project.join("effects.log").display()));
+    Outcome::of(command.args(args).output().expect("the emulator starts"))
+}
+
+#[test]
+fn the_documented_pipeline_pauses_and_the_manual_job_resumes_from_the_artifact() {
+    let slack = Server::slack();
+    let project = project();
+
+    run(&project, &slack, &[]).exits(0).says("Preparing deployment...").does_not_say("the-secret-part");
+    assert_eq!(slack.received().len(), 1, "the first job asks for the approval");
+    assert_eq!(project.read("effects.log"), "", "and deploys nothing");
+    let artifacts = artifact_journals(&project, "deploy-with-approval");
+    assert_eq!(artifacts.len(), 1, "the artifact is there: {artifacts:?}");
+
+    // The job alone: what it has of the first one is its artifact.
+    run(&project, &slack, &["resume-deployment"])
+        .exits(0)
+        .does_not_say("Preparing deployment...")
+        .does_not_say("the-secret-part");
+    let messages: Vec<String> =
+        slack.received().iter().map(|request| request.json()["text"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[1], "Deployment completed!");
+    assert_eq!(project.read("effects.log"), "kubectl apply -f k8s/production.yaml\n");
+}
+
+#[test]
+fn both_jobs_of_one_pipeline_run_when_the_manual_one_is_started() {
+    let slack = Server::slack();
+    let project = project();
+    run(&project, &slack, &["--manual", "resume-deployment"]).exits(0);
+    assert_eq!(slack.received().len(), 2);
+    assert_eq!(project.read("effects.log"), "kubectl apply -f k8s/production.yaml\n");
+}
+
+/// The journals in a job's artifacts, as the emulator keeps them.
+fn artifact_journals(project: &Project, job: &str) -> Vec<PathBuf> {
+    let state = project.join(".gitlab-ci-local/artifacts").join(job).join(".shiro/state");
+    let Ok(entries) = fs::read_dir(state) else { return Vec::new() };
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect()
+}
