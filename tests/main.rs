@@ -7,6 +7,9 @@ mod support;
 
 mod approval;
 mod crash;
+mod engine;
 mod gitlab;
+mod secrets;
+mod shell;
 mod tidy;
 mod validation;
