@@ -1,0 +1,17 @@
+#!/bin/sh
+# Measures a release build against its targets, beside the peers that they are ratios of.
+#
+# usage: run.sh SHIRO TOOLS_DIR [bench.py's arguments]
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+shiro=$1
+mkdir -p "$2"
+tools=$(cd "$2" && pwd)
+shift 2
+
+if ! [ -x "$tools/peers/bin/ninja" ] || ! [ -x "$tools/peers/bin/just" ]; then
+    python3 -m venv "$tools/peers"
+    "$tools/peers/bin/pip" install --quiet --disable-pip-version-check -r "$here/peers.txt"
+fi
+exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" "$@"
