@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::journal::JournalError;
+
 /// Exit code: bad usage, or an invalid workflow.
 pub const USAGE: u8 = 2;
 /// Exit code: a plugin could not be loaded.
@@ -16,6 +18,8 @@ pub const BUG: u8 = 70;
 pub struct CliError {
     /// The process's exit code.
     pub exit_code: u8,
+    /// Shown before the message, as it is: lines of their own, such as diagnostics. May be empty.
+    pub details: String,
     /// What happened; more lines for details.
     pub message: String,
     /// What to do next.
@@ -25,7 +29,7 @@ pub struct CliError {
 impl CliError {
     /// An error with an exit code.
     pub fn new(exit_code: u8, message: impl Into<String>) -> Self {
-        Self { exit_code, message: message.into(), hints: Vec::new() }
+        Self { exit_code, details: String::new(), message: message.into(), hints: Vec::new() }
     }
 
     /// The same with a hint.
@@ -37,10 +41,27 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.details)?;
         write!(f, "error: {}", self.message)?;
         for hint in &self.hints {
             write!(f, "\n  hint: {}", hint.replace('\n', "\n        "))?;
         }
         Ok(())
+    }
+}
+
+impl From<JournalError> for CliError {
+    fn from(error: JournalError) -> Self {
+        Self::new(error.exit_code(), error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    /// For what is written to standard output: a reader that has gone away has seen enough.
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::new(0, ""),
+            _ => Self::new(BUG, format!("can't write to standard output: {error}")),
+        }
     }
 }

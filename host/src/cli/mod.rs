@@ -1,1 +1,85 @@
 //! The command line: clap types and glue, one file per verb.
+//!
+//! Data goes to standard output; errors go to standard error. The log of a run is its data.
+
+pub mod args;
+mod ci;
+mod complete;
+mod dry_run;
+mod error;
+mod plugin;
+mod project;
+mod run;
+mod start;
+mod status;
+mod validate;
+mod version;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+use ci::Environment;
+use error::{BUG, CliError};
+
+pub use error::CliError as Error;
+
+/// How a verb ends: an exit code, or an error that has one.
+type Exit = Result<u8, CliError>;
+
+/// Runs the command line. Returns the process's exit code; `docs/exit-codes.md` has them all.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args = args::normalise(args);
+    report_bugs();
+    let outcome = std::panic::catch_unwind(|| {
+        let cli = match Cli::try_parse_from(args) {
+            Ok(cli) => cli,
+            Err(error) => {
+                // `--help` and `--version` are errors to clap, with code 0.
+                let _ = error.print();
+                return u8::try_from(error.exit_code()).unwrap_or(error::USAGE);
+            }
+        };
+        match execute(cli) {
+            Ok(code) => code,
+            Err(error) => {
+                if !error.message.is_empty() {
+                    let _ = writeln!(io::stderr(), "{error}");
+                }
+                error.exit_code
+            }
+        }
+    });
+    outcome.unwrap_or(BUG)
+}
+
+fn execute(cli: Cli) -> Exit {
+    let mut out = io::stdout().lock();
+    match cli.verb {
+        Verb::Run(args) => {
+            // A run writes from many threads.
+            drop(out);
+            run::run(&args, cli.color, Environment::of_process())
+        }
+        Verb::Validate(args) => validate::validate(&args, &mut out),
+        Verb::Status(args) => status::status(&args, &Environment::of_process(), &mut out),
+        Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),
+        Verb::Version => version::version(&mut out),
+        Verb::Completions { shell } => complete::complete(shell, &mut out),
+        Verb::Watch => Ok(crate::plugin::process::watch_main()),
+    }
+}
+
+/// A panic is a bug of ours: the user gets one line to report, and exit code 70.
+fn report_bugs() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        let _ = writeln!(
+            io::stderr(),
+            "error: a bug in shiro {}{place}; what was recorded of the run is kept\n  hint: please report it with this line",
+            env!("CARGO_PKG_VERSION")
+        );
+    }));
+}

@@ -1,0 +1,163 @@
+//! Everything about a workflow that can be known before it runs: found, parsed, its step types loaded, checked.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::args::WorkflowArgs;
+use super::error::{CliError, PLUGIN, USAGE};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::id::StepType;
+use crate::plan::Plan;
+use crate::plugin::{Catalog, LoadedType};
+use crate::workflow::inputs::{self, Given};
+use crate::workflow::model::Workflow;
+use crate::workflow::{self, Source, StepTypes, TypeInfo};
+
+/// A workflow that may run.
+pub(super) struct Project {
+    /// The file, for the places of what goes wrong later.
+    pub(super) source: Source,
+    /// The checked graph.
+    pub(super) plan: Plan,
+    /// The step types that it uses.
+    pub(super) types: BTreeMap<StepType, LoadedType>,
+    /// The same, as validation sees them.
+    pub(super) infos: HashMap<StepType, TypeInfo>,
+    /// Values given for inputs.
+    pub(super) given: Vec<Given>,
+    /// What is worth a look and refuses nothing: lines for people.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Project {
+    /// Loads and checks all of it. The error holds every problem at once.
+    pub(super) fn load(args: &WorkflowArgs) -> Result<Self, CliError> {
+        let source = read_source(args)?;
+        let given = given_inputs(args)?;
+        let (workflow, mut problems) = workflow::parse(&source);
+        let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
+        let catalog = Catalog::new(plugin_dirs(&args.shiro_dir, &args.plugin_dir));
+        let (types, known, faults) = load_types(&catalog, &workflow)?;
+        problems.extend(workflow::validate(&workflow, &known));
+        let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
+        let plan = match Plan::build(workflow) {
+            Ok(plan) => Some(plan),
+            Err(more) => {
+                problems.extend(more);
+                None
+            }
+        };
+        let Some(plan) = plan.filter(|_| !invalid(&problems) && faults.is_empty()) else {
+            return Err(refused(&source, problems, &faults));
+        };
+        source.locate(&mut problems);
+        let warnings = problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
+        Ok(Self { source, plan, types, infos: known.loaded, given, warnings })
+    }
+}
+
+/// Where components of one's own are.
+pub(super) fn plugin_dirs(shiro_dir: &Path, more: &[PathBuf]) -> Vec<PathBuf> {
+    std::iter::once(shiro_dir.join("plugins")).chain(more.iter().cloned()).collect()
+}
+
+fn read_source(args: &WorkflowArgs) -> Result<Source, CliError> {
+    let named = args.file.as_ref().or(args.workflow.as_ref());
+    let candidates: Vec<PathBuf> = match named {
+        Some(file) => vec![file.clone()],
+        None => {
+            let mut candidates = vec![args.shiro_dir.join("workflow.json"), PathBuf::from(".shiro/workflow.json")];
+            candidates.push(PathBuf::from("workflow.json"));
+            candidates.dedup();
+            candidates
+        }
+    };
+    let Some(path) = candidates.iter().find(|path| path.exists()) else {
+        let looked: Vec<String> = candidates.iter().map(|path| path.display().to_string()).collect();
+        let error = CliError::new(USAGE, format!("there is no workflow: looked for {}", looked.join(", ")));
+        return Err(error.hint("name it: shiro run FILE"));
+    };
+    Source::read(path).map_err(|problem| {
+        let mut error = CliError::new(USAGE, format!("{}: {}", path.display(), problem.message));
+        error.hints.extend(problem.hint);
+        error
+    })
+}
+
+fn given_inputs(args: &WorkflowArgs) -> Result<Vec<Given>, CliError> {
+    let mut given = Vec::new();
+    for file in &args.input_file {
+        let source = Source::read(file)
+            .map_err(|problem| CliError::new(USAGE, format!("-input-file {}: {}", file.display(), problem.message)))?;
+        given.extend(inputs::from_file(&source).map_err(|problems| refused(&source, problems, &[]))?);
+    }
+    // After the files: of several values the last counts.
+    for (name, value) in &args.input {
+        let value = inputs::GivenValue::Text(value.clone());
+        given.push(Given { name: name.clone(), value, origin: "-input".to_owned() });
+    }
+    Ok(given)
+}
+
+type Types = (BTreeMap<StepType, LoadedType>, StepTypes, Vec<CliError>);
+
+/// Loads the step types that the workflow uses. Those that can't be loaded come back as faults.
+fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError> {
+    let names: Vec<String> =
+        catalog.names().map_err(plugin_error)?.into_iter().map(|known| known.step_type.as_str().to_owned()).collect();
+    let used: BTreeSet<StepType> = workflow.steps.iter().map(|step| step.step_type.clone()).collect();
+    let used = used.into_iter().filter(|used| names.iter().any(|name| name == used.as_str()));
+    let mut types = BTreeMap::new();
+    let mut known = StepTypes { names, places: catalog.places(), ..StepTypes::default() };
+    let mut faults = Vec::new();
+    for (step_type, loaded) in catalog.load_all(used) {
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                faults.push(plugin_error(error));
+                continue;
+            }
+        };
+        match TypeInfo::new(loaded.description().clone()) {
+            Ok(info) => {
+                known.loaded.insert(step_type.clone(), info);
+                types.insert(step_type, loaded);
+            }
+            Err(error) => faults.push(CliError::new(PLUGIN, format!("step type `{step_type}`: {error}"))),
+        }
+    }
+    Ok((types, known, faults))
+}
+
+/// A plugin's error as the command line's.
+pub(super) fn plugin_error(error: crate::plugin::PluginError) -> CliError {
+    let mut cli_error = CliError::new(error.class.exit_code(), error.message);
+    cli_error.hints.extend(error.hint);
+    cli_error
+}
+
+/// All problems of a file, and the plugins that could not be loaded, as one error.
+pub(super) fn refused(source: &Source, mut problems: Vec<Diagnostic>, faults: &[CliError]) -> CliError {
+    source.locate(&mut problems);
+    problems.sort_by_key(|problem| problem.place.position);
+    let mut seen = BTreeSet::new();
+    let mut text = String::new();
+    let mut errors = 0;
+    for problem in &problems {
+        let shown = problem.display(source.name()).to_string();
+        if seen.insert(shown.clone()) {
+            errors += usize::from(problem.severity == Severity::Error);
+            let _ = writeln!(text, "{shown}");
+        }
+    }
+    for fault in faults {
+        let _ = writeln!(text, "{fault}");
+    }
+    let count = errors + faults.len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    let exit_code = if errors > 0 { USAGE } else { faults.first().map_or(USAGE, |fault| fault.exit_code) };
+    let mut error = CliError::new(exit_code, format!("{count} {noun} in {}: nothing was started", source.name()));
+    error.details = text;
+    error
+}

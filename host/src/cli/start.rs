@@ -1,0 +1,260 @@
+//! What a `shiro run` is to do, given the state there is: start, go on, approve, or refuse. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::error::{CliError, STATE};
+use crate::engine::state::{End, Gate, RunState};
+use crate::event::{Digests, Job};
+use crate::id::StepId;
+use crate::outcome::Outcome;
+
+/// What the user and the environment ask for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    /// `-fresh`.
+    pub(super) fresh: bool,
+    /// `-resume`.
+    pub(super) resume: bool,
+    /// `-accept-changes`.
+    pub(super) accept_changes: bool,
+    /// Inputs were given on the command line.
+    pub(super) inputs_given: bool,
+    /// A person started this job in CI.
+    pub(super) manual: bool,
+    /// This job.
+    pub(super) job: Job,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Begin a new run.
+    Begin,
+    /// Go on with the run.
+    Resume {
+        /// This start approves the gates that are waiting.
+        approve: bool,
+        /// The workflow or the plugins changed, and the user knows.
+        changed: bool,
+    },
+    /// The job that paused was started again: nothing changes.
+    StillPaused {
+        /// The steps whose gates are closed.
+        waiting: Vec<StepId>,
+    },
+    /// The run has succeeded: nothing is left to do.
+    Finished,
+}
+
+/// Decides. `state` is the run's state so far, if there is one; `sealed` says whether its journal was closed cleanly.
+pub(super) fn decide(
+    asked: &Asked,
+    state: Option<&RunState>,
+    sealed: bool,
+    digests: &Digests,
+) -> Result<Start, CliError> {
+    if asked.fresh {
+        return Ok(Start::Begin);
+    }
+    let Some((state, started)) = state.and_then(|state| Some((state, state.started()?))) else {
+        if asked.manual || asked.resume {
+            return Err(no_state(asked));
+        }
+        return Ok(Start::Begin);
+    };
+    if let Some(End::Finished { outcome: Outcome::Succeeded, .. }) = state.end() {
+        return Ok(Start::Finished);
+    }
+    if asked.inputs_given {
+        return Err(CliError::new(STATE, "the run keeps the inputs it started with: they can't be given again")
+            .hint("leave -input and -input-file out to go on, or start a new run with -fresh"));
+    }
+    let changes = differences(&started.digests, digests);
+    if !changes.is_empty() && !asked.accept_changes {
+        return Err(changed(&changes));
+    }
+    let changed = !changes.is_empty();
+    match state.end() {
+        Some(End::Paused(waiting)) if sealed => {
+            if is_same_job(state.job(), &asked.job) {
+                return Ok(Start::StillPaused { waiting: waiting.clone() });
+            }
+            Ok(Start::Resume { approve: true, changed })
+        }
+        _ => Ok(Start::Resume { approve: false, changed }),
+    }
+}
+
+/// The gates that are waiting for a decision.
+pub(super) fn waiting(state: &RunState) -> Vec<StepId> {
+    state.steps().filter(|(_, step)| step.gate() == Gate::Waiting).map(|(id, _)| id.clone()).collect()
+}
+
+/// Same name, same pipeline: a retry of the job that paused, or a second start of it, is nobody's approval.
+fn is_same_job(before: &Job, now: &Job) -> bool {
+    before.name.is_some() && before.name == now.name && before.pipeline == now.pipeline
+}
+
+fn no_state(asked: &Asked) -> CliError {
+    let message = if asked.manual && !asked.resume {
+        "this job was started by hand, so it is to go on with a run, but there is no state of one"
+    } else {
+        "there is no state of a run to go on with"
+    };
+    CliError::new(STATE, message)
+        .hint("the artifact with .shiro/state/ of the job that paused is missing: it may have expired (expire_in)")
+        .hint("in GitLab the resuming job needs `needs: [<the job that paused>]` or `dependencies`, and that job `artifacts: paths: [.shiro/state/]`")
+        .hint("in GitHub, upload-artifact leaves hidden files out unless `include-hidden-files: true`")
+}
+
+/// One line for each thing that differs.
+fn differences(before: &Digests, now: &Digests) -> Vec<String> {
+    let mut lines = Vec::new();
+    compare(&mut lines, "step", &before.steps, &now.steps);
+    if before.workflow != now.workflow && lines.is_empty() {
+        lines.push("~ the workflow outside of its steps (name, inputs, settings, secrets)".to_owned());
+    }
+    compare(&mut lines, "plugin", &before.plugins, &now.plugins);
+    lines
+}
+
+fn compare<K: Ord + std::fmt::Display, V: PartialEq>(
+    lines: &mut Vec<String>,
+    what: &str,
+    before: &BTreeMap<K, V>,
+    now: &BTreeMap<K, V>,
+) {
+    for (name, digest) in before {
+        match now.get(name) {
+            None => lines.push(format!("- {what} `{name}` is gone")),
+            Some(other) if other != digest => lines.push(format!("~ {what} `{name}` is different")),
+            Some(_) => {}
+        }
+    }
+    lines.extend(now.keys().filter(|name| !before.contains_key(name)).map(|name| format!("+ {what} `{name}` is new")));
+}
+
+fn changed(changes: &[String]) -> CliError {
+    const SHOWN: usize = 20;
+    let mut message = "what would run now is not what the run began with".to_owned();
+    for change in changes.iter().take(SHOWN) {
+        let _ = write!(message, "\n    {change}");
+    }
+    if changes.len() > SHOWN {
+        let _ = write!(message, "\n    and {} more", changes.len() - SHOWN);
+    }
+    CliError::new(STATE, message)
+        .hint("restore what was there, or go on with the change knowingly: shiro run -accept-changes")
+        .hint("to begin anew: shiro run -fresh")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Approver, Decision, Event, Record, RunStarted};
+    use crate::id::{Digest, RunId, StepType};
+    use serde_json::json;
+
+    fn digests(step: &str) -> Digests {
+        Digests {
+            workflow: Digest::of(step.as_bytes()),
+            inputs: Digest::of(b"{}"),
+            plugins: BTreeMap::from([(StepType::new("print"), Digest::of(b"print"))]),
+            steps: BTreeMap::from([(StepId::new("gate"), Digest::of(step.as_bytes()))]),
+        }
+    }
+
+    fn job(name: &str) -> Job {
+        Job { name: Some(name.to_owned()), pipeline: Some("1".to_owned()), ..Job::default() }
+    }
+
+    fn state(more: impl IntoIterator<Item = Event>) -> RunState {
+        let step = StepId::new("gate");
+        let started = Event::RunStarted(RunStarted {
+            run: RunId::new("run"),
+            workflow: "w".to_owned(),
+            shiro: "0".to_owned(),
+            digests: digests("a"),
+            inputs: json!({}),
+            job: job("deploy"),
+        });
+        let succeeded =
+            Event::StepSucceeded { step: step.clone(), attempt: 1, output: serde_json::Value::Null, duration_ms: 1 };
+        let events = [
+            started,
+            Event::StepStarted { step: step.clone(), attempt: 1, idempotent: false },
+            succeeded,
+            Event::ApprovalRequested { step },
+        ];
+        let records: Vec<Record> = events.into_iter().chain(more).map(|event| Record { at: 1, event }).collect();
+        RunState::new().fold(&records).expect("a legal history")
+    }
+
+    fn paused() -> RunState {
+        state([Event::RunPaused { waiting: vec![StepId::new("gate")] }])
+    }
+
+    fn asked(name: &str) -> Asked {
+        Asked { job: job(name), ..Asked::default() }
+    }
+
+    #[test]
+    fn without_state_a_run_begins_unless_one_was_to_go_on() {
+        assert_eq!(decide(&asked("deploy"), None, true, &digests("a")).unwrap(), Start::Begin);
+        for asked in [Asked { manual: true, ..asked("resume") }, Asked { resume: true, ..asked("resume") }] {
+            assert_eq!(decide(&asked, None, true, &digests("a")).unwrap_err().exit_code, STATE);
+        }
+    }
+
+    #[test]
+    fn another_job_approves_and_the_same_one_does_not() {
+        let approved = Start::Resume { approve: true, changed: false };
+        assert_eq!(decide(&asked("resume"), Some(&paused()), true, &digests("a")).unwrap(), approved);
+        assert_eq!(decide(&Asked::default(), Some(&paused()), true, &digests("a")).unwrap(), approved);
+        let still = Start::StillPaused { waiting: vec![StepId::new("gate")] };
+        assert_eq!(decide(&asked("deploy"), Some(&paused()), true, &digests("a")).unwrap(), still);
+    }
+
+    #[test]
+    fn a_crash_approves_nothing() {
+        let not_approved = Start::Resume { approve: false, changed: false };
+        assert_eq!(decide(&asked("resume"), Some(&paused()), false, &digests("a")).unwrap(), not_approved);
+        assert_eq!(decide(&asked("resume"), Some(&state([])), true, &digests("a")).unwrap(), not_approved);
+        let failed = state([Event::RunFinished { outcome: Outcome::Failed, exit_code: 1 }]);
+        assert_eq!(decide(&asked("resume"), Some(&failed), true, &digests("a")).unwrap(), not_approved);
+    }
+
+    #[test]
+    fn a_change_is_refused_with_what_changed_until_it_is_accepted() {
+        let error = decide(&asked("resume"), Some(&paused()), true, &digests("b")).unwrap_err();
+        assert_eq!(error.exit_code, STATE);
+        assert!(error.message.contains("~ step `gate` is different"), "{error}");
+        let accepting = Asked { accept_changes: true, ..asked("resume") };
+        let start = decide(&accepting, Some(&paused()), true, &digests("b")).unwrap();
+        assert_eq!(start, Start::Resume { approve: true, changed: true });
+    }
+
+    #[test]
+    fn inputs_can_not_change_on_the_way() {
+        let asked = Asked { inputs_given: true, ..asked("resume") };
+        assert_eq!(decide(&asked, Some(&paused()), true, &digests("a")).unwrap_err().exit_code, STATE);
+    }
+
+    #[test]
+    fn a_finished_run_stays_finished_until_fresh() {
+        let approver = Approver { by: None, verified: false, source: String::new() };
+        let finished = state([
+            Event::ApprovalDecided {
+                step: StepId::new("gate"),
+                decision: Decision::Approved,
+                approver,
+                job: job("resume"),
+            },
+            Event::RunFinished { outcome: Outcome::Succeeded, exit_code: 0 },
+        ]);
+        assert_eq!(decide(&asked("x"), Some(&finished), true, &digests("b")).unwrap(), Start::Finished);
+        let fresh = Asked { fresh: true, ..asked("x") };
+        assert_eq!(decide(&fresh, Some(&finished), true, &digests("b")).unwrap(), Start::Begin);
+    }
+}

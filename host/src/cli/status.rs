@@ -1,0 +1,219 @@
+//! `shiro status`: where the runs stand whose state is here.
+
+use std::io::Write;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::args::{StateStore, StatusArgs};
+use super::ci::Environment;
+use super::error::{CliError, STATE};
+use super::run::store_kind;
+use crate::engine::state::{End, Gate, RunState, Status};
+use crate::journal::{JournalError, Loaded, Store};
+use crate::outcome::Outcome;
+
+/// Lists the runs, or shows one.
+pub(super) fn status(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
+    if args.state_store == Some(StateStore::Memory) {
+        return Err(CliError::new(super::error::USAGE, "the memory store keeps nothing to show")
+            .hint("leave -state-store out, or say filesystem or gitlab"));
+    }
+    let store = Store::open(store_kind(args.state_store, environment), &environment.project_dir())?;
+    let runs: Vec<Run> = store.runs()?.into_iter().map(Run::read).collect();
+    match &args.run {
+        None => list(&runs, args.json, out),
+        Some(name) => match runs.iter().find(|run| run.is(name)) {
+            Some(run) => detail(run, args.json, out),
+            None => {
+                let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+                let error = CliError::new(STATE, format!("there is no state of a run `{name}`"));
+                Err(match names.as_slice() {
+                    [] => error.hint("there is no state at all in .shiro/state/"),
+                    names => error.hint(format!("there are: {}", names.join(", "))),
+                })
+            }
+        },
+    }
+}
+
+/// A journal, read.
+struct Run {
+    name: String,
+    state: Result<RunState, CliError>,
+    started: u64,
+}
+
+impl Run {
+    fn read(file: crate::journal::RunSummaryFile) -> Self {
+        let name = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let started = match &file.loaded {
+            Ok(Loaded { records, .. }) => records.first().map_or(0, |record| record.at),
+            Err(_) => 0,
+        };
+        let path = file.path.display().to_string();
+        Self { name, state: file.loaded.map_err(CliError::from).and_then(|loaded| fold(&loaded, &path)), started }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        let run_id = self.state.as_ref().ok().and_then(|state| state.started()).map(|started| started.run.as_str());
+        self.name == name || run_id == Some(name)
+    }
+
+    fn word(&self) -> &'static str {
+        match &self.state {
+            Ok(state) => word(state),
+            Err(_) => "unreadable",
+        }
+    }
+}
+
+/// The state that a journal leads to.
+pub(super) fn fold(loaded: &Loaded, path: &str) -> Result<RunState, CliError> {
+    RunState::new().fold(&loaded.records).map_err(|error| CliError::new(STATE, format!("{path}: {error}")))
+}
+
+/// Where a run stands, in one word.
+pub(super) fn word(state: &RunState) -> &'static str {
+    match state.end() {
+        Some(End::Paused(_)) => "paused",
+        Some(End::Interrupted(_)) | None => "interrupted",
+        Some(End::Finished { outcome: Outcome::Succeeded, .. }) => "succeeded",
+        Some(End::Finished { .. }) => "failed",
+    }
+}
+
+fn time(at: u64) -> String {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(at)).to_string()
+}
+
+fn list(runs: &[Run], json: bool, out: &mut dyn Write) -> Exit {
+    if json {
+        let runs: Vec<Value> = runs
+            .iter()
+            .map(|run| json!({ "name": run.name, "status": run.word(), "started": time(run.started) }))
+            .collect();
+        writeln!(out, "{:#}", json!({ "runs": runs }))?;
+        return Ok(0);
+    }
+    if runs.is_empty() {
+        writeln!(out, "no runs in .shiro/state/")?;
+    }
+    let width = runs.iter().map(|run| run.name.len()).max().unwrap_or(0);
+    for run in runs {
+        writeln!(out, "{:width$}  {:11}  {}", run.name, run.word(), time(run.started))?;
+    }
+    Ok(0)
+}
+
+fn detail(run: &Run, json: bool, out: &mut dyn Write) -> Exit {
+    let state = match &run.state {
+        Ok(state) => state,
+        Err(error) => return Err(CliError { details: String::new(), hints: error.hints.clone(), ..CliError::new(error.exit_code, error.message.clone()) }),
+    };
+    match json {
+        true => writeln!(out, "{:#}", document(run, state))?,
+        false => show(run, state, out)?,
+    }
+    Ok(0)
+}
+
+fn step_word(status: &Status) -> &'static str {
+    match status {
+        Status::Pending => "pending",
+        Status::Running { .. } | Status::Interrupted { .. } => "interrupted",
+        Status::Retrying => "retrying",
+        Status::Succeeded => "succeeded",
+        Status::Failed { .. } => "failed",
+        Status::Skipped(_) | Status::TakenAsDone => "skipped",
+    }
+}
+
+fn document(run: &Run, state: &RunState) -> Value {
+    let steps: Vec<Value> = state
+        .steps()
+        .map(|(id, step)| {
+            let mut document = json!({
+                "id": id,
+                "status": step_word(step.status()),
+                "attempts": step.attempts(),
+                "duration_ms": step.duration_ms(),
+            });
+            if step.gate() == Gate::Waiting {
+                document["waiting"] = json!(true);
+            }
+            if let Some(failure) = state.failure(id.as_str()) {
+                document["failure"] = json!({ "code": failure.code, "message": failure.message, "hint": failure.hint });
+            }
+            document
+        })
+        .collect();
+    let approvals: Vec<Value> = state
+        .steps()
+        .filter_map(|(id, _)| {
+            let approval = state.approval(id.as_str())?;
+            Some(json!({
+                "step": id,
+                "decision": "approved",
+                "by": approval.approver.by,
+                "verified": approval.approver.verified,
+                "source": approval.approver.source,
+                "at": time(approval.at),
+                "job": approval.job,
+            }))
+        })
+        .collect();
+    let started = state.started();
+    json!({
+        "name": run.name,
+        "run": started.map(|started| &started.run),
+        "workflow": started.map(|started| &started.workflow),
+        "status": run.word(),
+        "started": time(run.started),
+        "job": started.map(|started| &started.job),
+        "steps": steps,
+        "approvals": approvals,
+    })
+}
+
+fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "{}: {}", run.name, run.word())?;
+    if let Some(started) = state.started() {
+        writeln!(out, "  workflow  {}\n  run       {}\n  started   {}", started.workflow, started.run, time(run.started))?;
+        if let Some(url) = &started.job.url {
+            writeln!(out, "  job       {url}")?;
+        }
+    }
+    let width = state.steps().map(|(id, _)| id.as_str().len()).max().unwrap_or(0);
+    writeln!(out, "\nsteps")?;
+    for (id, step) in state.steps() {
+        write!(out, "  {id:width$}  {}", step_word(step.status()))?;
+        if step.attempts() > 1 {
+            write!(out, ", attempt {}", step.attempts())?;
+        }
+        if step.duration_ms() > 0 {
+            write!(out, ", {}", humantime::format_duration(Duration::from_millis(step.duration_ms())))?;
+        }
+        if step.gate() == Gate::Waiting {
+            write!(out, ", waits for an approval")?;
+        }
+        writeln!(out)?;
+        if let Some(failure) = state.failure(id.as_str()) {
+            writeln!(out, "  {:width$}  {}", "", failure.message.replace('\n', " "))?;
+        }
+        if let Some(approval) = state.approval(id.as_str()) {
+            let by = approval.approver.by.as_deref().unwrap_or("someone");
+            let known = if approval.approver.verified { "verified" } else { "unverified" };
+            let source = &approval.approver.source;
+            writeln!(out, "  {:width$}  approved by {by} ({known}, from {source}) at {}", "", time(approval.at))?;
+        }
+    }
+    Ok(())
+}
+
+/// The journals that are there, for a message about the one that is missing.
+pub(super) fn names(store: &Store) -> Result<Vec<String>, JournalError> {
+    let stem = |path: &std::path::Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(store.runs()?.iter().map(|run| stem(&run.path)).collect())
+}

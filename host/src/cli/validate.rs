@@ -1,0 +1,24 @@
+//! `shiro validate`.
+
+use std::io::Write;
+
+use super::Exit;
+use super::args::ValidateArgs;
+use super::project::Project;
+
+/// Checks a workflow; every problem is in the error.
+pub(super) fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Exit {
+    let project = Project::load(&args.workflow)?;
+    for warning in &project.warnings {
+        writeln!(out, "{warning}")?;
+    }
+    let (steps, types) = (project.plan.len(), project.types.len());
+    writeln!(
+        out,
+        "{}: OK ({steps} {}, {types} step {})",
+        project.source.name(),
+        if steps == 1 { "step" } else { "steps" },
+        if types == 1 { "type" } else { "types" },
+    )?;
+    Ok(0)
+}
