@@ -9,6 +9,7 @@ mod approval;
 mod crash;
 mod engine;
 mod gitlab;
+mod hermetic;
 mod secrets;
 mod shell;
 mod tidy;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::journal::JournalError;
+use crate::secret::Secrets;
 
 /// Exit code: bad usage, or an invalid workflow.
 pub const USAGE: u8 = 2;
@@ -30,6 +31,14 @@ impl CliError {
     /// An error with an exit code.
     pub fn new(exit_code: u8, message: impl Into<String>) -> Self {
         Self { exit_code, details: String::new(), message: message.into(), hints: Vec::new() }
+    }
+
+    /// The same with every secret masked.
+    pub fn masked(mut self, secrets: &Secrets) -> Self {
+        for text in [&mut self.details, &mut self.message].into_iter().chain(&mut self.hints) {
+            *text = secrets.mask(text).into_owned();
+        }
+        self
     }
 
     /// The same with a hint.

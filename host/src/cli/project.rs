@@ -1,8 +1,9 @@
 //! Everything about a workflow that can be known before it runs: found, parsed, its step types loaded, checked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::WorkflowArgs;
 use super::error::{CliError, PLUGIN, USAGE};
@@ -19,11 +20,11 @@ pub(super) struct Project {
     /// The file, for the places of what goes wrong later.
     pub(super) source: Source,
     /// The checked graph.
-    pub(super) plan: Plan,
+    pub(super) plan: Arc<Plan>,
     /// The step types that it uses.
     pub(super) types: BTreeMap<StepType, LoadedType>,
     /// The same, as validation sees them.
-    pub(super) infos: HashMap<StepType, TypeInfo>,
+    pub(super) infos: Arc<StepTypes>,
     /// Values given for inputs.
     pub(super) given: Vec<Given>,
     /// What is worth a look and refuses nothing: lines for people.
@@ -53,7 +54,7 @@ impl Project {
         };
         source.locate(&mut problems);
         let warnings = problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
-        Ok(Self { source, plan, types, infos: known.loaded, given, warnings })
+        Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), given, warnings })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::error::{CliError, STATE};
-use crate::engine::state::{End, Gate, RunState};
+use crate::engine::{End, Gate, RunState};
 use crate::event::{Digests, Job};
 use crate::id::StepId;
 use crate::outcome::Outcome;

@@ -10,7 +10,7 @@ use super::args::{StateStore, StatusArgs};
 use super::ci::Environment;
 use super::error::{CliError, STATE};
 use super::run::store_kind;
-use crate::engine::state::{End, Gate, RunState, Status};
+use crate::engine::{End, Gate, RunState, Status};
 use crate::journal::{JournalError, Loaded, Store};
 use crate::outcome::Outcome;
 

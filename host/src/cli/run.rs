@@ -1,0 +1,356 @@
+//! `shiro run`: begins a run or goes on with one.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::available_parallelism;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Exit;
+use super::args::{ColorChoice, RunArgs, StateStore};
+use super::ci::{Ci, Environment};
+use super::error::{BUG, CliError, STATE};
+use super::output::Output;
+use super::project::{Project, plugin_error};
+use super::start::{Asked, Start};
+use super::{dry_run, inputs, start, status};
+use crate::engine::resume::{self, Resume, ResumeError};
+use crate::engine::{self, EngineError, Finish, Options, RunState, Setup, signals};
+use crate::event::{Digests, Event, Job, Notice, RunStarted, Tell};
+use crate::id::{RunId, StepId};
+use crate::journal::{Journal, JournalError, Loaded, RunKey, RunLock, Store, StoreKind};
+use crate::plugin::{RunnerOptions, SandboxRunner};
+use crate::secret::{Secrets, looks_secret};
+use crate::workflow::digest;
+
+/// The version that the journal names.
+const SHIRO: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs a workflow until it is finished, paused or stopped.
+pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) -> Exit {
+    let mut project = Project::load(&args.workflow)?;
+    let secrets = Arc::new(Secrets::new());
+    let too_short = register_secrets(&secrets, &project, &environment);
+    project.warnings.extend(too_short.iter().map(|name| {
+        format!("the variable `{name}` is listed under `secrets`, but its value is too short to be masked")
+    }));
+    if environment.get("CI_DEBUG_TRACE") == Some("true") {
+        project.warnings.push("CI_DEBUG_TRACE is on: the runner itself prints all variables, secrets too".to_owned());
+    }
+    let result = if args.dry_run {
+        dry_run::dry_run(&project, &secrets, &environment, &mut std::io::stdout().lock())
+    } else {
+        Session::open(args, color, environment, project, Arc::clone(&secrets)).and_then(Session::run)
+    };
+    result.map_err(|error| error.masked(&secrets))
+}
+
+/// Where the state is kept when nothing is said.
+pub(super) fn store_kind(asked: Option<StateStore>, environment: &Environment) -> StoreKind {
+    match asked {
+        Some(StateStore::Memory) => StoreKind::Memory,
+        Some(StateStore::Filesystem) => StoreKind::Filesystem,
+        Some(StateStore::Gitlab) => StoreKind::Gitlab,
+        None if environment.ci() == Some(Ci::Gitlab) => StoreKind::Gitlab,
+        None => StoreKind::Filesystem,
+    }
+}
+
+/// Makes the environment's secrets known. Returns the variables that the workflow lists and that are too short to be masked.
+fn register_secrets(secrets: &Secrets, project: &Project, environment: &Environment) -> Vec<String> {
+    let workflow = project.plan.workflow();
+    let mut too_short = Vec::new();
+    for (name, value) in environment.iter() {
+        let reference = format!("env:{name}");
+        if workflow.secrets.iter().any(|listed| listed == name) {
+            if !value.is_empty() && secrets.add_listed(&reference, value) == crate::secret::Added::TooShort {
+                too_short.push(name.to_owned());
+            }
+        } else if looks_secret(name) && !workflow.not_secrets.iter().any(|listed| listed == name) {
+            secrets.add(&reference, value);
+        }
+    }
+    too_short
+}
+
+/// All that stays the same while one process works on a run.
+struct Session<'a> {
+    args: &'a RunArgs,
+    environment: Environment,
+    project: Project,
+    secrets: Arc<Secrets>,
+    store: Store,
+    key: RunKey,
+    lock: RunLock,
+    job: Job,
+    output: Output,
+}
+
+impl<'a> Session<'a> {
+    /// Takes the run for this process.
+    fn open(
+        args: &'a RunArgs,
+        color: ColorChoice,
+        environment: Environment,
+        project: Project,
+        secrets: Arc<Secrets>,
+    ) -> Result<Self, CliError> {
+        let kind = store_kind(args.state_store, &environment);
+        let store = Store::open(kind, &environment.project_dir())?;
+        let pipeline = match kind {
+            StoreKind::Gitlab => environment.filled("CI_PIPELINE_ID").map(str::to_owned),
+            StoreKind::Memory | StoreKind::Filesystem => None,
+        };
+        let key = RunKey { workflow: project.plan.workflow().name.clone(), pipeline };
+        let lock = store.lock(&key)?;
+        let job = environment.job();
+        let output = Output::new(args, color, &environment, &project);
+        Ok(Self { args, environment, project, secrets, store, key, lock, job, output })
+    }
+
+    fn run(self) -> Exit {
+        // -fresh takes no notice of what is there, not even of what can't be read.
+        let mut loaded = if self.args.fresh { None } else { self.store.load(&self.key)? };
+        let state = match &mut loaded {
+            Some(loaded) => {
+                let records = std::mem::take(&mut loaded.records);
+                let state = RunState::for_plan(Arc::clone(&self.project.plan)).fold(&records);
+                Some(state.map_err(|error| CliError::new(STATE, format!("{}: {error}", loaded.path.display())))?)
+            }
+            None => None,
+        };
+        let digests = self.digests();
+        let sealed = loaded.as_ref().is_none_or(|loaded| loaded.sealed);
+        let start = start::decide(&self.asked(), state.as_ref(), sealed, &digests)
+            .map_err(|error| if loaded.is_none() { self.name_other_runs(error) } else { error })?;
+        match (start, loaded, state) {
+            (Start::Resume { approve, changed }, Some(loaded), Some(state)) => {
+                self.resume(loaded, state, approve, changed.then_some(digests))
+            }
+            (Start::StillPaused { waiting }, _, Some(state)) => {
+                self.output.still_paused(&self.key.workflow, &waiting, state.job());
+                self.leave_status("paused");
+                Ok(self.args.pause_exit_code)
+            }
+            (Start::Finished, ..) => {
+                self.output.finished(&self.key.workflow);
+                self.leave_status("succeeded");
+                Ok(0)
+            }
+            _ => self.begin(digests),
+        }
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            fresh: self.args.fresh,
+            resume: self.args.resume,
+            accept_changes: self.args.accept_changes,
+            inputs_given: !self.project.given.is_empty(),
+            manual: self.environment.is_manual_job(),
+            job: self.job.clone(),
+        }
+    }
+
+    /// What would run now. The inputs' digest is filled in when a run begins.
+    fn digests(&self) -> Digests {
+        let workflow = self.project.plan.workflow();
+        Digests {
+            workflow: workflow.digest,
+            inputs: digest::of(&Value::Null),
+            plugins: self.project.types.iter().map(|(name, loaded)| (name.clone(), loaded.digest())).collect(),
+            steps: workflow.steps.iter().map(|step| (step.id.clone(), step.digest)).collect(),
+        }
+    }
+
+    /// A run that should be there and isn't: others may be.
+    fn name_other_runs(&self, error: CliError) -> CliError {
+        match status::names(&self.store) {
+            Ok(names) if !names.is_empty() => error.hint(format!(
+                "there is state, but of other runs: {}; this one would be {}",
+                names.join(", "),
+                self.key.stem()
+            )),
+            _ => error,
+        }
+    }
+
+    fn begin(self, mut digests: Digests) -> Exit {
+        let run = RunId::new(Uuid::now_v7().to_string());
+        let inputs = self.secrets.seal(inputs::resolve(&self.project, &run, &self.environment)?);
+        digests.inputs = digest::of(&inputs);
+        let started = RunStarted {
+            run,
+            workflow: self.key.workflow.clone(),
+            shiro: SHIRO.to_owned(),
+            digests,
+            inputs,
+            job: self.job.clone(),
+        };
+        let state = RunState::for_plan(Arc::clone(&self.project.plan));
+        self.drive(state, vec![Event::RunStarted(started)], None, Vec::new())
+    }
+
+    fn resume(self, loaded: Loaded, state: RunState, approve: bool, changed: Option<Digests>) -> Exit {
+        let steps = |names: &[String]| names.iter().map(|name| StepId::new(name.as_str())).collect::<Vec<_>>();
+        let (rerun, skip) = (steps(&self.args.rerun), steps(&self.args.skip));
+        let resume = Resume {
+            job: &self.job,
+            shiro: SHIRO,
+            approver: &self.environment.approver(),
+            approve,
+            rerun: &rerun,
+            skip: &skip,
+        };
+        let mut events = Vec::new();
+        if let (Some(mut digests), Some(started)) = (changed, state.started()) {
+            digests.inputs = started.digests.inputs;
+            events.push(Event::ChangesAccepted { digests });
+        }
+        events.extend(resume::events(&state, &self.project.plan, &resume).map_err(resume_error)?);
+        let mut warnings = loaded.notices.clone();
+        if !loaded.sealed {
+            warnings.push("the last process died before it could close its journal".to_owned());
+            if !start::waiting(&state).is_empty() {
+                warnings.push("a start after a crash approves nothing: the gates stay closed until the next one".to_owned());
+            }
+        }
+        let journal = self.store.resume(&self.key, &self.lock, &loaded)?;
+        self.drive(state, events, Some(journal), warnings)
+    }
+
+    /// Runs the engine to its end, and says how it ended.
+    fn drive(self, state: RunState, begin: Vec<Event>, journal: Option<Journal>, warnings: Vec<String>) -> Exit {
+        let options = self.options();
+        let runner = SandboxRunner::new(
+            self.project.types.values().cloned(),
+            RunnerOptions {
+                project_dir: self.environment.project_dir(),
+                job_env: std::env::vars_os().collect(),
+                grace: options.grace,
+            },
+        )
+        .map_err(plugin_error)?;
+        let tell = self.output.tell();
+        for message in self.project.warnings.iter().chain(&warnings) {
+            tell.tell(Notice::Warning { step: None, message: &self.secrets.mask(message) });
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| CliError::new(BUG, format!("can't start the runtime: {error}")))?;
+        let journal = Arc::new(Mutex::new(journal));
+        let env: BTreeMap<String, String> =
+            self.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let result = runtime.block_on(async {
+            let stop = signals::listen()
+                .map_err(|error| CliError::new(BUG, format!("can't listen for signals: {error}")))?;
+            let setup = Setup {
+                plan: Arc::clone(&self.project.plan),
+                state,
+                begin,
+                runner: Arc::new(runner),
+                record: record(Arc::clone(&journal), self.store, self.key.clone(), self.lock),
+                tell,
+                secrets: Arc::clone(&self.secrets),
+                env: Arc::new(env),
+                types: Arc::clone(&self.project.infos),
+                options,
+                stop,
+            };
+            engine::run(setup).await.map_err(engine_error)
+        });
+        // A thread that blocks in the system can't be waited for.
+        runtime.shutdown_background();
+        self.output.close();
+        let finish = result?;
+        if let Some(journal) = lock(&journal).take() {
+            journal.seal()?;
+        }
+        let (status, exit_code) = match &finish {
+            Finish::Succeeded => ("succeeded", 0),
+            Finish::Failed { exit_code } => ("failed", *exit_code),
+            Finish::Paused { .. } => ("paused", self.args.pause_exit_code),
+            Finish::Interrupted { signal } => ("interrupted", signal.exit_code()),
+        };
+        leave_status(&self.environment, self.args, status);
+        Ok(exit_code)
+    }
+
+    fn options(&self) -> Options {
+        let jobs = self.args.jobs.map(usize::from).or(self.project.plan.workflow().settings.jobs);
+        Options {
+            jobs: jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4))),
+            keep_going: self.args.keep_going,
+            terminal: self.output.is_terminal(),
+            ..Options::default()
+        }
+    }
+
+    fn leave_status(&self, status: &str) {
+        leave_status(&self.environment, self.args, status);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Appends to the journal; the first batch of a new run begins it.
+fn record(journal: Arc<Mutex<Option<Journal>>>, store: Store, key: RunKey, run: RunLock) -> engine::RecordFn {
+    Box::new(move |records| {
+        let mut journal = lock(&journal);
+        match &mut *journal {
+            Some(journal) => journal.append(records)?,
+            None => *journal = Some(store.begin(&key, &run, records)?),
+        }
+        Ok(())
+    })
+}
+
+fn resume_error(error: ResumeError) -> CliError {
+    let cli_error = CliError::new(STATE, error.to_string());
+    match error {
+        ResumeError::Interrupted(steps) => {
+            let flags = |flag: &str| {
+                steps.iter().map(|step| format!(" {flag} {}", step.step)).collect::<String>()
+            };
+            cli_error
+                .hint(format!("look at what became of it; to run it again: shiro run{}", flags("-rerun")))
+                .hint(format!("to take it as done and go on: shiro run{}", flags("-skip")))
+                .hint("a step that may run twice says so with \"idempotent\": true")
+        }
+        ResumeError::NotStarted | ResumeError::Finished => cli_error.hint("to begin anew: shiro run -fresh"),
+        ResumeError::NotInterrupted(_) | ResumeError::Both(_) => cli_error.hint("`shiro status` shows where each step stands"),
+    }
+}
+
+fn engine_error(error: EngineError) -> CliError {
+    match error {
+        EngineError::Record(source) => match source.downcast::<JournalError>() {
+            Ok(journal) => {
+                let mut cli_error = CliError::from(*journal);
+                cli_error.message = format!("{}: nothing further was started", cli_error.message);
+                cli_error
+            }
+            Err(other) => CliError::new(7, format!("the state could not be written: {other}: nothing further was started")),
+        },
+        other => CliError::new(BUG, format!("a bug in shiro: {other}")).hint("please report it; the state is kept"),
+    }
+}
+
+/// Leaves `SHIRO_STATUS` for the CI system. It is a convenience: where it can't be written, the run's result stands.
+fn leave_status(environment: &Environment, args: &RunArgs, status: &str) {
+    let line = format!("SHIRO_STATUS={status}\n");
+    if let Some(path) = environment.filled("GITHUB_OUTPUT") {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+    if store_kind(args.state_store, environment) != StoreKind::Memory {
+        let path = environment.project_dir().join(".shiro/state/status.env");
+        let _ = std::fs::write(path, line);
+    }
+}
