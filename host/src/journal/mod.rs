@@ -1,1 +1,34 @@
 //! What happened, on disk: the append-only file of a run's events.
+//!
+//! One file per run, `.shiro/state/<name>.jsonl`: a header line, then one line per event, chained by checksums. Events that
+//! are ready together are one batch: one write, one fdatasync. A process that ends cleanly (pause, end, signal) writes a seal as
+//! its last line; the next process appends after it.
+//!
+//! What a reader may rely on:
+//!
+//! * What [`Journal::append`] confirmed is there after a crash, and nothing that was written is ever rewritten.
+//! * What a crash leaves of the last batch is dropped with a notice, its complete lines are kept, and the journal counts as not
+//!   sealed: callers let no gate pass from it by itself.
+//! * Everything else that does not check is an error with file and line. No damage makes a run look as if it had never begun.
+//!
+//! The checksums have no key: they find accidents and edits, not a forger who computes them anew. For the same reason a file cut
+//! back to an earlier seal, or replaced by an older copy of itself, is a valid earlier state of the run.
+//!
+//! The calls block: they belong on a thread that may wait for the disk.
+
+mod append;
+mod error;
+mod files;
+mod format;
+mod lock;
+mod name;
+mod read;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use append::Journal;
+pub use error::JournalError;
+pub use lock::{Holder, RunLock};
+pub use name::RunKey;
+pub use store::{Loaded, RunSummaryFile, Store, StoreKind};
