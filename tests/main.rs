@@ -10,6 +10,7 @@ mod crash;
 mod engine;
 mod gitlab;
 mod hermetic;
+mod sandbox;
 mod secrets;
 mod shell;
 mod tidy;

@@ -13,7 +13,7 @@ pub(crate) fn guest(name: &str) -> PathBuf {
         let args = ["-p", "shiro-test-guests", "--examples", "--profile", "plugin"];
         build(&repository().join("Cargo.toml"), &args).join("wasm32-wasip2/plugin/examples")
     });
-    let path = dir.join(format!("{name}.wasm"));
+    let path = dir.join(format!("{}.wasm", name.replace('-', "_")));
     assert!(path.exists(), "tests/guests has no {name}: {} is missing", path.display());
     path
 }

@@ -78,7 +78,9 @@ pub(super) fn fold(loaded: &Loaded, path: &str) -> Result<RunState, CliError> {
 pub(super) fn word(state: &RunState) -> &'static str {
     match state.end() {
         Some(End::Paused(_)) => "paused",
-        Some(End::Interrupted(_)) | None => "interrupted",
+        Some(End::Interrupted(_)) => "interrupted",
+        // Its process runs, or died without a word.
+        None => "unfinished",
         Some(End::Finished { outcome: Outcome::Succeeded, .. }) => "succeeded",
         Some(End::Finished { .. }) => "failed",
     }
