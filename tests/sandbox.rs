@@ -272,22 +272,22 @@ fn each_built_in_type_is_a_component_of_its_own() {
 fn the_example_step_runs_from_the_plugins_directory() {
     let component = example_step();
     let project = Project::with_workflow(&json!({ "name": "example", "steps": [
-        { "id": "sum", "type": "text.checksum", "config": { "text": "hello" } },
-        { "id": "say", "type": "print", "depends_on": ["sum"], "config": { "message": "{{steps.sum.output}}" } }
+        { "id": "next", "type": "semver.bump", "config": { "version": "1.4.2", "part": "minor" } },
+        { "id": "say", "type": "print", "depends_on": ["next"], "config": { "message": "{{steps.next.output}}" } }
     ] }));
-    project.install(&component, "text.checksum");
+    project.install(&component, "semver.bump");
     project
         .shiro("run")
         .exits(0)
-        .says("2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
-    project.shiro("plugin list").exits(0).says("text.checksum").says(".shiro/plugins/text.checksum.wasm");
+        .says("1.5.0");
+    project.shiro("plugin list").exits(0).says("semver.bump").says(".shiro/plugins/semver.bump.wasm");
 
     let elsewhere = Project::with_workflow(&json!({ "name": "example", "steps": [
-        { "id": "sum", "type": "text.checksum", "config": { "text": "hello" } }
+        { "id": "next", "type": "semver.bump", "config": { "version": "1.4.2", "part": "minor" } }
     ] }));
     std::fs::create_dir(elsewhere.join("components")).expect("create");
-    std::fs::copy(&component, elsewhere.join("components/text.checksum.wasm")).expect("copy");
-    elsewhere.shiro("run").exits(2).says("text.checksum");
+    std::fs::copy(&component, elsewhere.join("components/semver.bump.wasm")).expect("copy");
+    elsewhere.shiro("run").exits(2).says("semver.bump");
     elsewhere.shiro("run -plugin-dir components").exits(0);
 }
 
