@@ -23,6 +23,7 @@ use crate::event::{Digests, Event, Job, Notice, RunStarted, Tell};
 use crate::id::{RunId, StepId};
 use crate::journal::{Journal, JournalError, Loaded, RunKey, RunLock, Store, StoreKind};
 use crate::plugin::{RunnerOptions, SandboxRunner};
+use crate::report::human::Resumed;
 use crate::secret::{Secrets, looks_secret};
 use crate::workflow::digest;
 
@@ -191,7 +192,7 @@ impl<'a> Session<'a> {
             job: self.job.clone(),
         };
         let state = RunState::for_plan(Arc::clone(&self.project.plan));
-        self.drive(state, vec![Event::RunStarted(started)], None, Vec::new())
+        self.drive(state, vec![Event::RunStarted(started)], None, Vec::new(), None)
     }
 
     fn resume(self, loaded: Loaded, state: RunState, approve: bool, changed: Option<Digests>) -> Exit {
@@ -219,11 +220,22 @@ impl<'a> Session<'a> {
             }
         }
         let journal = self.store.resume(&self.key, &self.lock, &loaded)?;
-        self.drive(state, events, Some(journal), warnings)
+        let resumed = state.started().map(|started| Resumed {
+            run: started.run.clone(),
+            done: state.steps().filter(|(_, step)| step.is_done()).count(),
+        });
+        self.drive(state, events, Some(journal), warnings, resumed)
     }
 
     /// Runs the engine to its end, and says how it ended.
-    fn drive(self, state: RunState, begin: Vec<Event>, journal: Option<Journal>, warnings: Vec<String>) -> Exit {
+    fn drive(
+        self,
+        state: RunState,
+        begin: Vec<Event>,
+        journal: Option<Journal>,
+        warnings: Vec<String>,
+        resumed: Option<Resumed>,
+    ) -> Exit {
         let options = self.options();
         let runner = SandboxRunner::new(
             self.project.types.values().cloned(),
@@ -234,7 +246,7 @@ impl<'a> Session<'a> {
             },
         )
         .map_err(plugin_error)?;
-        let tell = self.output.tell();
+        let tell = self.output.reporter(&self.project, resumed);
         for message in self.project.warnings.iter().chain(&warnings) {
             tell.tell(Notice::Warning { step: None, message: &self.secrets.mask(message) });
         }
@@ -265,7 +277,6 @@ impl<'a> Session<'a> {
         });
         // A thread that blocks in the system can't be waited for.
         runtime.shutdown_background();
-        self.output.close();
         let finish = result?;
         if let Some(journal) = lock(&journal).take() {
             journal.seal()?;

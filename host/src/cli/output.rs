@@ -1,0 +1,112 @@
+//! How `shiro run` talks: the reporter that fits who reads, and what is said when there is nothing to run.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use super::args::{ColorChoice, RunArgs, StateStore};
+use super::ci::Environment;
+use super::project::Project;
+use crate::event::{Job, Tell};
+use crate::id::StepId;
+use crate::report::human::{Human, HumanOptions, Outputs, Resumed, StepInfo, Style};
+use crate::report::{color, style};
+use crate::workflow::model::OutputFormat;
+
+/// Everything about the output that is settled before the run is.
+pub(super) struct Output {
+    style: Style,
+    color: bool,
+    quiet: bool,
+    debug: bool,
+    outputs: Option<Outputs>,
+    /// What to do to go on.
+    resume: String,
+    is_terminal: bool,
+}
+
+impl Output {
+    pub(super) fn new(args: &RunArgs, choice: ColorChoice, environment: &Environment, project: &Project) -> Self {
+        let variable = |name: &str| environment.get(name).map(str::to_owned);
+        let is_terminal = io::stdout().is_terminal();
+        let style = style(variable, is_terminal);
+        let settings = &project.plan.workflow().settings;
+        let outputs = match (settings.save_results, settings.output_format) {
+            (Some(true), Some(OutputFormat::Json)) => Some(Outputs::Json),
+            (Some(true), _) => Some(Outputs::Text),
+            _ => None,
+        };
+        let color = match choice {
+            ColorChoice::Auto => color(variable, style),
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+        };
+        let quiet = args.quiet || settings.quiet_mode;
+        Self { style, color, quiet, debug: args.debug, outputs, resume: resume_hint(args, environment), is_terminal }
+    }
+
+    /// Standard output is a terminal that shows colours.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.is_terminal && self.color
+    }
+
+    /// The reporter of this process. What it still holds is written when it is dropped.
+    pub(super) fn reporter(&self, project: &Project, resumed: Option<Resumed>) -> Arc<dyn Tell> {
+        let workflow = project.plan.workflow();
+        let steps = workflow
+            .steps
+            .iter()
+            .map(|step| StepInfo { id: step.id.clone(), quiet: step.quiet, max_attempts: step.retry.max_attempts })
+            .collect();
+        let options = HumanOptions {
+            style: self.style,
+            color: self.color,
+            quiet: self.quiet,
+            debug: self.debug,
+            resumed,
+            resume: self.resume.clone(),
+            outputs: self.outputs,
+            ..HumanOptions::new(Box::new(io::stdout()), workflow.name.clone(), steps)
+        };
+        Arc::new(Human::new(options))
+    }
+
+    /// The job that paused was started again.
+    pub(super) fn still_paused(&self, workflow: &str, waiting: &[StepId], job: &Job) {
+        let names: Vec<&str> = waiting.iter().map(StepId::as_str).collect();
+        let job = job.name.as_deref().unwrap_or("this job");
+        say(&format!(
+            "{workflow}: still paused after {}: starting {job} again approves nothing\nto approve and go on: {}",
+            names.join(", "),
+            self.resume
+        ));
+    }
+
+    /// The run is done.
+    pub(super) fn finished(&self, workflow: &str) {
+        say(&format!("{workflow}: this run has finished already, nothing is left to do\nto begin anew: shiro run -fresh"));
+    }
+}
+
+fn say(text: &str) {
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// The command that goes on with this run, as it was called.
+fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
+    let mut command = "shiro run".to_owned();
+    if let Some(file) = args.workflow.file.as_ref().or(args.workflow.workflow.as_ref()) {
+        command.push_str(&format!(" {}", file.display()));
+    }
+    match args.state_store {
+        Some(StateStore::Gitlab) => command.push_str(" -state-store gitlab"),
+        Some(StateStore::Filesystem) => command.push_str(" -state-store filesystem"),
+        Some(StateStore::Memory) => return "nothing: the memory store keeps no state, so this run can't go on".to_owned(),
+        None => {}
+    }
+    if environment.filled("CI_JOB_NAME").is_some() || environment.ci().is_some() {
+        format!("start the job that runs `{command}` with this job's .shiro/state/")
+    } else {
+        format!("run `{command}`")
+    }
+}
