@@ -1,1 +1,209 @@
-//! What will happen: the graph of a workflow, its order and its digests.
+//! What will happen: the graph of a workflow's steps, their order, and what each of them refers to.
+
+mod graph;
+mod references;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::id::StepId;
+use crate::workflow::model::{Step, Workflow};
+use crate::workflow::suggest;
+use graph::Adjacency;
+
+pub use graph::StepIndex;
+
+/// A longer cycle is shown with its middle left out.
+const LONGEST_CYCLE_SHOWN: usize = 12;
+
+/// Looking for the name that was meant takes time for each of the steps: no more than this many times.
+const MOST_SUGGESTIONS: usize = 100;
+
+/// A workflow whose steps can be run: every dependency exists, nothing waits for itself, and templates and conditions refer
+/// only to steps that have ended by then.
+#[derive(Debug)]
+pub struct Plan {
+    workflow: Workflow,
+    index: HashMap<StepId, StepIndex>,
+    dependencies: Adjacency,
+    dependents: Adjacency,
+    order: Vec<StepIndex>,
+    /// For each step, the steps whose output or approval its config or its condition asks for.
+    references: Adjacency,
+    /// For each step, whether another one asks for its output.
+    is_referenced: Vec<bool>,
+}
+
+impl Plan {
+    /// Builds the graph and checks it. All problems are reported at once, in file order.
+    pub fn build(workflow: Workflow) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let index = index(&workflow, &mut problems);
+        let dependencies = dependencies(&workflow, &index, &mut problems);
+        let dependents = dependencies.reversed();
+        let order = graph::order(&dependencies, &dependents);
+        let is_acyclic = order.len() == workflow.steps.len();
+        if !is_acyclic {
+            problems.extend(graph::cycles(&dependencies).iter().map(|cycle| cycle_problem(cycle, &workflow)));
+        }
+        let found = references::find(&workflow, &index, &mut problems);
+        if is_acyclic {
+            references::check_upstream(&found, &workflow, &dependencies, &order, &mut problems);
+        }
+        if !problems.is_empty() {
+            problems.sort_by_key(|problem| step_of(&problem.place));
+            return Err(problems);
+        }
+        let (references, is_referenced) = references::compact(&found, workflow.steps.len());
+        Ok(Self { workflow, index, dependencies, dependents, order, references, is_referenced })
+    }
+
+    /// The workflow.
+    pub fn workflow(&self) -> &Workflow {
+        &self.workflow
+    }
+
+    /// How many steps there are: at least one.
+    #[expect(clippy::len_without_is_empty, reason = "a workflow has at least one step")]
+    pub fn len(&self) -> usize {
+        self.workflow.steps.len()
+    }
+
+    /// Every step, in file order.
+    pub fn steps(&self) -> impl Iterator<Item = StepIndex> + use<> {
+        (0..self.workflow.steps.len()).map(StepIndex::new)
+    }
+
+    /// What the author wrote of a step.
+    pub fn step(&self, step: StepIndex) -> &Step {
+        &self.workflow.steps[step.get()]
+    }
+
+    /// The step of this id.
+    pub fn find(&self, id: &str) -> Option<StepIndex> {
+        self.index.get(id).copied()
+    }
+
+    /// What a step depends on directly, in file order.
+    pub fn dependencies(&self, step: StepIndex) -> &[StepIndex] {
+        self.dependencies.of(step)
+    }
+
+    /// What depends on a step directly, in file order.
+    pub fn dependents(&self, step: StepIndex) -> &[StepIndex] {
+        self.dependents.of(step)
+    }
+
+    /// Every step after all it depends on, and in file order where there is a choice.
+    pub fn order(&self) -> &[StepIndex] {
+        &self.order
+    }
+
+    /// The steps in groups: each depends only on steps of the groups before. In file order within a group.
+    pub fn levels(&self) -> Vec<Vec<StepIndex>> {
+        let mut level = vec![0_usize; self.len()];
+        let mut levels: Vec<Vec<StepIndex>> = Vec::new();
+        for &step in &self.order {
+            let after = self.dependencies(step).iter().map(|dependency| level[dependency.get()] + 1);
+            level[step.get()] = after.max().unwrap_or(0);
+        }
+        for step in self.steps() {
+            let level = level[step.get()];
+            if levels.len() <= level {
+                levels.resize_with(level + 1, Vec::new);
+            }
+            levels[level].push(step);
+        }
+        levels
+    }
+
+    /// The steps whose output, outcome or approval this step's config or condition asks for: all of them upstream.
+    pub fn references(&self, step: StepIndex) -> &[StepIndex] {
+        self.references.of(step)
+    }
+
+    /// A config or a condition asks for this step's output, so it must be kept until the end.
+    pub fn is_referenced(&self, step: StepIndex) -> bool {
+        self.is_referenced[step.get()]
+    }
+
+    /// The step comes at the end: it has no `depends_on`, and its `if` asks how things went (`success()`, `failure()`,
+    /// `always()`). It waits for every step that doesn't come after such a step itself.
+    pub fn is_final(&self, step: StepIndex) -> bool {
+        let asks = self.step(step).condition.as_ref().is_some_and(|condition| condition.admits_failure());
+        asks && self.dependencies(step).is_empty()
+    }
+}
+
+fn index(workflow: &Workflow, problems: &mut Vec<Diagnostic>) -> HashMap<StepId, StepIndex> {
+    let mut index: HashMap<StepId, StepIndex> = HashMap::with_capacity(workflow.steps.len());
+    for (position, step) in workflow.steps.iter().enumerate() {
+        if let Some(first) = index.get(&step.id) {
+            let first = workflow.steps[first.get()].pointer("id");
+            problems.push(
+                Diagnostic::error(
+                    "duplicate-step",
+                    Place::value(step.pointer("id")),
+                    format!("the step id `{}` is used twice", step.id),
+                )
+                .with_related("first used here", Place::value(first)),
+            );
+        } else {
+            index.insert(step.id.clone(), StepIndex::new(position));
+        }
+    }
+    index
+}
+
+fn dependencies(workflow: &Workflow, index: &HashMap<StepId, StepIndex>, problems: &mut Vec<Diagnostic>) -> Adjacency {
+    Adjacency::from_lists(workflow.steps.iter().map(|step| {
+        let known = step.depends_on.iter().enumerate().filter_map(|(position, id)| {
+            let found = index.get(id).copied();
+            if found.is_none() {
+                let place = Place::value(format!("{}/{position}", step.pointer("depends_on")));
+                problems.push(unknown_step("unknown-dependency", place, id.as_str(), workflow, problems.len()));
+            }
+            found
+        });
+        known.collect()
+    }))
+}
+
+/// `earlier`: how many problems there are already.
+fn unknown_step(code: &'static str, place: Place, id: &str, workflow: &Workflow, earlier: usize) -> Diagnostic {
+    let problem = Diagnostic::error(code, place, format!("there is no step `{id}`"));
+    if earlier >= MOST_SUGGESTIONS {
+        return problem;
+    }
+    let ids = || workflow.steps.iter().map(|step| step.id.as_str());
+    match suggest::nearest(id, ids()) {
+        Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
+        None => problem.with_hint(format!("the steps are {}", suggest::list(ids(), 10))),
+    }
+}
+
+fn cycle_problem(cycle: &[StepIndex], workflow: &Workflow) -> Diagnostic {
+    let id = |step: &StepIndex| workflow.steps[step.get()].id.as_str();
+    let mut shown: Vec<String> = cycle.iter().map(|step| id(step).to_owned()).collect();
+    if shown.len() > LONGEST_CYCLE_SHOWN {
+        let half = LONGEST_CYCLE_SHOWN / 2;
+        let left_out = shown.len() - 2 * half;
+        shown.splice(half..half + left_out, [format!("({left_out} more)")]);
+    }
+    let first = &workflow.steps[cycle[0].get()];
+    let message = match cycle {
+        [_] => format!("the step depends on itself: `{0} -> {0}`", first.id),
+        _ => format!("these steps wait for each other: `{} -> {}`", shown.join(" -> "), first.id),
+    };
+    Diagnostic::error("cycle", Place::value(first.pointer("depends_on")), message)
+        .with_hint("each step waits for the one after the arrow: take one of them out of a `depends_on`")
+}
+
+/// For the order of the report: the file's `steps` position that a place lies in.
+fn step_of(place: &Place) -> usize {
+    let position = place.pointer.strip_prefix("/steps/").and_then(|rest| rest.split('/').next());
+    position.and_then(|position| position.parse().ok()).unwrap_or(0)
+}

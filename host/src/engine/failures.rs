@@ -1,0 +1,93 @@
+//! Failures of a step that the engine itself finds.
+
+use std::any::Any;
+
+use crate::outcome::{Failure, FailureClass};
+use crate::secret::{MissingSecret, Trouble};
+use crate::workflow::condition::ConditionError;
+use crate::workflow::schema::Problem;
+use crate::workflow::template::RenderError;
+
+/// A value that the journal refers to can't be had now.
+pub(super) fn missing_secret(missing: &MissingSecret) -> Failure {
+    let failure = Failure::new(FailureClass::State, "secret", missing.to_string());
+    match (missing.trouble, missing.name.strip_prefix("env:")) {
+        (Trouble::Missing, Some(variable)) => {
+            failure.with_hint(format!("set `{variable}` in this job as it was set in the job before, and run again"))
+        }
+        (Trouble::Changed, Some(variable)) => {
+            failure.with_hint(format!("give `{variable}` the value it had before, or start over with `-fresh`"))
+        }
+        _ => failure.with_hint("start over with `-fresh`"),
+    }
+}
+
+/// A template of the config that stands at the pointer `config` has no value.
+pub(super) fn template(config: &str, error: &RenderError) -> Failure {
+    let place = place(&format!("{config}{}", error.pointer), Some(error.offset));
+    Failure {
+        hint: error.hint.clone(),
+        ..Failure::new(FailureClass::Config, "template", format!("{} ({place})", error.message))
+    }
+}
+
+/// The condition at this pointer has no answer.
+pub(super) fn condition(pointer: &str, error: &ConditionError) -> Failure {
+    let message = format!("{} ({})", error.message, place(pointer, error.offset));
+    Failure { hint: error.hint.clone(), ..Failure::new(FailureClass::Config, "condition", message) }
+}
+
+/// With its templates filled in, the config that stands at the pointer `config` does not match its type's schema.
+pub(super) fn config(config: &str, problems: Vec<Problem>) -> Option<Failure> {
+    let mut hint = None;
+    let mut messages: Vec<String> = Vec::new();
+    for problem in problems {
+        let diagnostic = problem.diagnostic("config", config, "the config");
+        messages.push(format!("{} ({})", diagnostic.message, diagnostic.place.pointer));
+        hint = hint.or(diagnostic.hint);
+    }
+    let message = match messages.as_slice() {
+        [] => return None,
+        [one] => format!("with its templates filled in, the config is wrong: {one}"),
+        many => {
+            format!("with its templates filled in, the config is wrong in {} places:\n{}", many.len(), many.join("\n"))
+        }
+    };
+    Some(Failure { hint, ..Failure::new(FailureClass::Config, "config", message) })
+}
+
+/// The output is larger than an output may be.
+pub(super) fn large_output(limit: usize) -> Failure {
+    Failure::new(
+        FailureClass::Limit,
+        "output-size",
+        format!("the step's output is larger than {} as JSON, so it can't be kept", size(limit)),
+    )
+    .with_hint("set \"save_output\": false on the step, or let it write to a file and give out the file's name")
+}
+
+/// Something panicked that should not have.
+pub(super) fn panic(payload: &(dyn Any + Send)) -> Failure {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    Failure::new(
+        FailureClass::Internal,
+        "panic",
+        format!("shiro panicked while it ran the step: {}", text.unwrap_or("it gave no reason")),
+    )
+    .with_hint("this is a bug in shiro: please report it with this message")
+}
+
+fn place(pointer: &str, offset: Option<usize>) -> String {
+    match offset {
+        None | Some(0) => format!("at {pointer}"),
+        Some(offset) => format!("at {pointer}, byte {offset}"),
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} bytes"),
+    }
+}

@@ -1,0 +1,137 @@
+//! What a process that goes on with a run has to record first: pure.
+
+use crate::event::{Approver, Decision, Event, Job};
+use crate::id::StepId;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+
+use super::state::{End, Gate, RunState, Status};
+
+/// A step whose attempt was cut off and that may not simply run again: nobody knows how far it got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterruptedStep {
+    /// The step.
+    pub step: StepId,
+    /// The attempt that was cut off.
+    pub attempt: u32,
+}
+
+/// How a run is to go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Resume<'a> {
+    /// The job that goes on with it.
+    pub job: &'a Job,
+    /// The version of shiro that goes on.
+    pub shiro: &'a str,
+    /// Who says so.
+    pub approver: &'a Approver,
+    /// This start approves what was waiting when it began.
+    pub approve: bool,
+    /// Interrupted steps to run again (`-rerun`).
+    pub rerun: &'a [StepId],
+    /// Interrupted steps to take as done (`-skip`).
+    pub skip: &'a [StepId],
+}
+
+/// Why a run can't go on like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeError {
+    /// The journal holds no run.
+    #[error("there is no run to go on with")]
+    NotStarted,
+    /// Nothing is left to do.
+    #[error("the run has succeeded already")]
+    Finished,
+    /// Someone has to say what to do about these.
+    #[error("{}", interrupted_message(.0))]
+    Interrupted(Vec<InterruptedStep>),
+    /// `-rerun` or `-skip` of a step that was not interrupted.
+    #[error("the step `{0}` was not interrupted: there is nothing to run again or to skip")]
+    NotInterrupted(StepId),
+    /// `-rerun` and `-skip` of the same step.
+    #[error("the step `{0}` can't be both run again and skipped")]
+    Both(StepId),
+}
+
+/// The steps of the plan that someone has to decide on before the run can go on, in file order.
+pub fn check(state: &RunState, plan: &Plan) -> Vec<InterruptedStep> {
+    let steps = plan.steps().map(|step| &plan.step(step).id);
+    let undecided = steps.filter_map(|id| {
+        let step = state.step(id.as_str())?;
+        matches!(step.status(), Status::Running { idempotent: false } | Status::Interrupted { may_run: false })
+            .then(|| InterruptedStep { step: id.clone(), attempt: step.attempts() })
+    });
+    undecided.collect()
+}
+
+/// The steps whose gates this start may open, in file order: those that the run was paused for. A gate that was closed when
+/// a process failed, died or was stopped is asked for again first.
+pub fn approvable(state: &RunState) -> Vec<StepId> {
+    match state.end() {
+        Some(End::Paused(waiting)) => waiting.iter().filter(|step| is_waiting(state, step)).cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_waiting(state: &RunState, step: &StepId) -> bool {
+    state.step(step.as_str()).is_some_and(|step| step.gate() == Gate::Waiting)
+}
+
+/// The events with which a process goes on with a run, in order; `ChangesAccepted` goes before them.
+pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<Event>, ResumeError> {
+    if state.started().is_none() {
+        return Err(ResumeError::NotStarted);
+    }
+    if matches!(state.end(), Some(End::Finished { outcome: Outcome::Succeeded, .. })) {
+        return Err(ResumeError::Finished);
+    }
+    let is_interrupted = |id: &StepId| {
+        let status = state.step(id.as_str()).map(super::StepState::status);
+        plan.find(id.as_str()).is_some() && matches!(status, Some(Status::Running { .. } | Status::Interrupted { .. }))
+    };
+    if let Some(step) = resume.rerun.iter().chain(resume.skip).find(|step| !is_interrupted(step)) {
+        return Err(ResumeError::NotInterrupted(step.clone()));
+    }
+    if let Some(step) = resume.rerun.iter().find(|step| resume.skip.contains(step)) {
+        return Err(ResumeError::Both(step.clone()));
+    }
+    let mut undecided = check(state, plan);
+    undecided
+        .retain(|interrupted| !resume.rerun.contains(&interrupted.step) && !resume.skip.contains(&interrupted.step));
+    if !undecided.is_empty() {
+        return Err(ResumeError::Interrupted(undecided));
+    }
+
+    let mut events = vec![Event::RunResumed { job: resume.job.clone(), shiro: resume.shiro.to_owned() }];
+    events.extend(
+        state
+            .steps()
+            .filter(|(_, step)| matches!(step.status(), Status::Running { .. }))
+            .map(|(id, step)| Event::StepInterrupted { step: id.clone(), attempt: step.attempts() }),
+    );
+    for (steps, rerun) in [(resume.rerun, true), (resume.skip, false)] {
+        let unique = steps.iter().enumerate().filter(|(position, step)| !steps[..*position].contains(step));
+        events.extend(unique.map(|(_, step)| Event::InterruptionResolved {
+            step: step.clone(),
+            rerun,
+            approver: resume.approver.clone(),
+        }));
+    }
+    if resume.approve {
+        events.extend(approvable(state).into_iter().map(|step| Event::ApprovalDecided {
+            step,
+            decision: Decision::Approved,
+            approver: resume.approver.clone(),
+            job: resume.job.clone(),
+        }));
+    }
+    Ok(events)
+}
+
+fn interrupted_message(steps: &[InterruptedStep]) -> String {
+    let names: Vec<_> = steps.iter().map(|interrupted| format!("`{}`", interrupted.step)).collect();
+    match names.as_slice() {
+        [name] => format!("the step {name} was cut off while it ran, and nobody knows how far it got"),
+        _ => format!("the steps {} were cut off while they ran, and nobody knows how far they got", names.join(", ")),
+    }
+}

@@ -1,0 +1,324 @@
+//! Which steps may start: pure data, no clock, no I/O, no knowledge of what a step does.
+//!
+//! The rules:
+//!
+//! * A step is *settled* when nothing more will happen to it: it succeeded (and its gate is open), it failed, or it was
+//!   skipped. A step is decided on once everything it depends on is settled.
+//! * It runs when none of the steps before it, directly or through others, failed. A failure that is tolerated
+//!   (`continue_on_error`) and a step whose `if` was false do not count: what depends on them runs.
+//! * A step whose `if` asks how things went (`success()`, `failure()`, `always()`, `outcome()`) is asked in any case. Without
+//!   `depends_on` it comes at the end: it waits for all steps that don't come after such a step, and a failure of any of
+//!   them counts as one before it.
+//! * After the first failure no step starts but those that are asked in any case; steps that run, or wait for their next
+//!   attempt, go on to their end. With `keep_going`, steps that don't depend on the failure start as well.
+//! * A gate (a step with `pause`) keeps everything behind it, directly or through others, from starting, whatever its `if`
+//!   says. When the run has failed and nothing else is left, what is behind a gate is skipped: a failure comes before a pause.
+//!
+//! Where there is a choice, the step that stands first in the file comes first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use crate::plan::{Plan, StepIndex};
+
+/// What the scheduler wants to be done about a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// Evaluate its `if`, then call [`Scheduler::evaluated`].
+    Evaluate {
+        step: StepIndex,
+        /// Something that counts as before it failed, or was skipped for a failure.
+        after_failure: bool,
+    },
+    /// It is skipped: say so. It is settled already.
+    Skip {
+        step: StepIndex,
+        /// The failed step that it depends on; `None` when the failure was elsewhere.
+        cause: Option<StepIndex>,
+    },
+}
+
+/// Where a step stands when a process begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is still to be decided on.
+    Open,
+    /// It has ended well, or well enough for what depends on it.
+    Done,
+    /// It has ended well and waits for a human.
+    Waiting,
+    /// Its `if` was false. It is asked again if anything before it runs again.
+    ConditionFalse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Something it depends on is not settled.
+    Blocked,
+    /// Everything it depends on is settled: waits to be decided on.
+    Decidable,
+    /// It may start.
+    Ready,
+    /// It started, or waits for its next attempt.
+    Active,
+    /// It ended and waits for a human.
+    Gate,
+    Settled,
+}
+
+struct Node {
+    phase: Phase,
+    /// How many of the steps it depends on are not settled; for a final step, one more for all the others.
+    unsettled: u32,
+    /// A step before it that failed.
+    cause: Option<StepIndex>,
+    /// Something before it was skipped for a failure elsewhere; for a final step, something failed.
+    hindered: bool,
+    /// It stands behind a gate that this run will not open.
+    gated: bool,
+    /// It comes at the end, or after a step that does.
+    late: bool,
+}
+
+/// The state of scheduling. Every step that is started or skipped must be reported back by exactly one of the methods that
+/// end it.
+pub(super) struct Scheduler {
+    plan: Arc<Plan>,
+    keep_going: bool,
+    nodes: Vec<Node>,
+    decidable: BinaryHeap<Reverse<StepIndex>>,
+    ready: BinaryHeap<Reverse<StepIndex>>,
+    /// The final steps, until they are released.
+    finals: Vec<StepIndex>,
+    /// How many steps are not settled, all told and of those that final steps wait for.
+    unsettled: usize,
+    unsettled_early: usize,
+    first_failure: Option<StepIndex>,
+}
+
+impl Scheduler {
+    pub(super) fn new(plan: Arc<Plan>, keep_going: bool, standing: impl Fn(StepIndex) -> Standing) -> Self {
+        let nodes = nodes(&plan);
+        let finals: Vec<_> = plan.steps().filter(|step| plan.is_final(*step)).collect();
+        let unsettled_early = nodes.iter().filter(|node| !node.late).count();
+        let mut scheduler = Self {
+            unsettled: nodes.len(),
+            unsettled_early,
+            nodes,
+            keep_going,
+            decidable: BinaryHeap::new(),
+            ready: BinaryHeap::new(),
+            finals,
+            first_failure: None,
+            plan,
+        };
+        scheduler.restore(standing);
+        scheduler
+    }
+
+    fn restore(&mut self, standing: impl Fn(StepIndex) -> Standing) {
+        let plan = Arc::clone(&self.plan);
+        let anything_early_runs = plan
+            .steps()
+            .any(|step| !self.nodes[step.get()].late && matches!(standing(step), Standing::Open | Standing::Waiting));
+        // What stands behind a step that runs again.
+        let mut behind = vec![false; plan.len()];
+        for &step in plan.order() {
+            let runs_before = |dependency: &StepIndex| behind[dependency.get()];
+            let something_before_runs =
+                plan.dependencies(step).iter().any(runs_before) || plan.is_final(step) && anything_early_runs;
+            let is_open = match standing(step) {
+                Standing::Open => true,
+                Standing::Done => false,
+                Standing::Waiting => {
+                    self.nodes[step.get()].phase = Phase::Gate;
+                    true
+                }
+                Standing::ConditionFalse => something_before_runs,
+            };
+            behind[step.get()] = is_open || something_before_runs;
+            if !is_open {
+                self.settle(step);
+            }
+        }
+        for step in plan.steps() {
+            if self.nodes[step.get()].unsettled == 0 {
+                self.release(step);
+            }
+        }
+        self.release_finals();
+    }
+
+    /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
+    pub(super) fn decide(&mut self) -> Option<Decision> {
+        while let Some(Reverse(step)) = self.decidable.pop() {
+            let Node { phase: Phase::Decidable, cause, hindered, gated, .. } = self.nodes[step.get()] else { continue };
+            let after_failure = cause.is_some() || hindered;
+            if gated || !self.asks_how_things_went(step) && (after_failure || self.is_stopping()) {
+                self.nodes[step.get()].hindered = true;
+                self.settle(step);
+                return Some(Decision::Skip { step, cause });
+            }
+            if self.plan.step(step).condition.is_some() {
+                return Some(Decision::Evaluate { step, after_failure });
+            }
+            self.make_ready(step);
+        }
+        None
+    }
+
+    /// What a step's `if` said.
+    pub(super) fn evaluated(&mut self, step: StepIndex, runs: bool) {
+        if runs { self.make_ready(step) } else { self.settle(step) }
+    }
+
+    /// The next step to start, in file order: it is active from now on.
+    pub(super) fn start(&mut self) -> Option<StepIndex> {
+        let Reverse(step) = self.ready.pop()?;
+        self.nodes[step.get()].phase = Phase::Active;
+        Some(step)
+    }
+
+    /// An active step is ready for its next attempt.
+    pub(super) fn retry(&mut self, step: StepIndex) {
+        self.ready.push(Reverse(step));
+    }
+
+    /// An active step ended, well or well enough for what depends on it.
+    pub(super) fn done(&mut self, step: StepIndex) {
+        if self.plan.step(step).pause {
+            self.nodes[step.get()].phase = Phase::Gate;
+        } else {
+            self.settle(step);
+        }
+    }
+
+    /// An active step, or one that could not be evaluated, failed for good.
+    pub(super) fn failed(&mut self, step: StepIndex) {
+        self.nodes[step.get()].cause = Some(step);
+        if self.first_failure.is_none() {
+            self.first_failure = Some(step);
+            self.stop_what_is_ready();
+        }
+        self.settle(step);
+    }
+
+    /// Gives up the gates that are still closed: what is behind them will be skipped. For a run that has failed and has
+    /// nothing else to do.
+    pub(super) fn give_up_gates(&mut self) {
+        for step in self.gates() {
+            self.nodes[step.get()].gated = true;
+            self.settle(step);
+        }
+    }
+
+    /// The steps that wait for a human, in file order.
+    pub(super) fn gates(&self) -> Vec<StepIndex> {
+        self.plan.steps().filter(|step| self.nodes[step.get()].phase == Phase::Gate).collect()
+    }
+
+    /// Every step is settled.
+    pub(super) fn is_complete(&self) -> bool {
+        self.unsettled == 0
+    }
+
+    /// The step that failed first.
+    pub(super) fn first_failure(&self) -> Option<StepIndex> {
+        self.first_failure
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.first_failure.is_some() && !self.keep_going
+    }
+
+    fn asks_how_things_went(&self, step: StepIndex) -> bool {
+        self.plan.step(step).condition.as_ref().is_some_and(|condition| condition.admits_failure())
+    }
+
+    fn make_ready(&mut self, step: StepIndex) {
+        self.nodes[step.get()].phase = Phase::Ready;
+        self.ready.push(Reverse(step));
+    }
+
+    /// The first failure: whatever may start but has not is decided on anew.
+    fn stop_what_is_ready(&mut self) {
+        if self.keep_going {
+            return;
+        }
+        for Reverse(step) in std::mem::take(&mut self.ready).into_vec() {
+            if self.nodes[step.get()].phase == Phase::Active || self.asks_how_things_went(step) {
+                self.ready.push(Reverse(step));
+            } else {
+                self.nodes[step.get()].phase = Phase::Decidable;
+                self.decidable.push(Reverse(step));
+            }
+        }
+    }
+
+    fn settle(&mut self, step: StepIndex) {
+        let plan = Arc::clone(&self.plan);
+        let node = &mut self.nodes[step.get()];
+        debug_assert_ne!(node.phase, Phase::Settled, "a step is settled once");
+        node.phase = Phase::Settled;
+        let Node { cause, hindered, gated, late, .. } = *node;
+        self.unsettled -= 1;
+        for &dependent in plan.dependents(step) {
+            let node = &mut self.nodes[dependent.get()];
+            node.cause = node.cause.or(cause);
+            node.hindered |= hindered;
+            node.gated |= gated;
+            node.unsettled -= 1;
+            if node.unsettled == 0 {
+                self.release(dependent);
+            }
+        }
+        if !late {
+            self.unsettled_early -= 1;
+            self.release_finals();
+        }
+    }
+
+    fn release(&mut self, step: StepIndex) {
+        let node = &mut self.nodes[step.get()];
+        if node.phase == Phase::Blocked {
+            node.phase = Phase::Decidable;
+            self.decidable.push(Reverse(step));
+        }
+    }
+
+    fn release_finals(&mut self) {
+        if self.unsettled_early > 0 {
+            return;
+        }
+        for step in std::mem::take(&mut self.finals) {
+            let node = &mut self.nodes[step.get()];
+            node.hindered |= self.first_failure.is_some();
+            node.unsettled -= 1;
+            if node.unsettled == 0 {
+                self.release(step);
+            }
+        }
+    }
+}
+
+fn nodes(plan: &Plan) -> Vec<Node> {
+    let mut nodes: Vec<Node> = plan
+        .steps()
+        .map(|step| Node {
+            phase: Phase::Blocked,
+            unsettled: u32::try_from(plan.dependencies(step).len()).expect("there are fewer steps than that")
+                + u32::from(plan.is_final(step)),
+            cause: None,
+            hindered: false,
+            gated: false,
+            late: plan.is_final(step),
+        })
+        .collect();
+    for &step in plan.order() {
+        if plan.dependencies(step).iter().any(|dependency| nodes[dependency.get()].late) {
+            nodes[step.get()].late = true;
+        }
+    }
+    nodes
+}

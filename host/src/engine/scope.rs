@@ -1,0 +1,253 @@
+//! What a step's templates and its condition see: the run's inputs, the job's environment, and what became of the steps that
+//! the step refers to.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use serde_json::{Map, Value, json};
+
+use super::failures;
+use super::state::{Approval, RunState, Status, StepState};
+use crate::event::SkipReason;
+use crate::id::RunId;
+use crate::outcome::{Failure, Outcome};
+use crate::plan::{Plan, StepIndex};
+use crate::secret::{MissingSecret, Secrets};
+use crate::workflow::condition::{Facts, StepFacts};
+use crate::workflow::template::{self, Path, Scope, StepLookup};
+
+/// What stands for the output of a step with `"save_output": false`.
+static NOT_SAVED: LazyLock<Arc<Value>> =
+    LazyLock::new(|| Arc::new(json!({ "_saved": false, "_note": "the output is not saved (\"save_output\": false)" })));
+
+static NOTHING: LazyLock<Arc<Value>> = LazyLock::new(Arc::default);
+
+/// What stays the same during a run.
+pub(super) struct Surroundings {
+    pub(super) plan: Arc<Plan>,
+    pub(super) run: RunId,
+    pub(super) workflow: Arc<str>,
+    pub(super) env: Arc<BTreeMap<String, String>>,
+    pub(super) secrets: Arc<Secrets>,
+    /// An object. Inputs that can't be opened are not in it.
+    inputs: Value,
+    unopened: HashMap<String, MissingSecret>,
+}
+
+impl Surroundings {
+    /// `inputs`: as the journal has them.
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        run: RunId,
+        env: Arc<BTreeMap<String, String>>,
+        secrets: Arc<Secrets>,
+        inputs: &Value,
+    ) -> Self {
+        let mut opened = Map::new();
+        let mut unopened = HashMap::new();
+        for (name, input) in inputs.as_object().into_iter().flatten() {
+            match secrets.open(input) {
+                Ok(value) => drop(opened.insert(name.clone(), value)),
+                Err(missing) => drop(unopened.insert(name.clone(), missing)),
+            }
+        }
+        let workflow = plan.workflow().name.as_str().into();
+        Self { plan, run, workflow, env, secrets, inputs: Value::Object(opened), unopened }
+    }
+
+    /// An input that this step's config asks for refers to a secret that is missing now.
+    fn check_inputs(&self, step: StepIndex) -> Result<(), Failure> {
+        if self.unopened.is_empty() {
+            return Ok(());
+        }
+        let asks_for = |name: &str| {
+            template::references(&self.plan.step(step).config).any(|reference| match &reference.path {
+                Path::Inputs(keys) => {
+                    keys.first().is_none_or(|key| matches!(key, template::Key::Name(key) if key == name))
+                }
+                _ => false,
+            })
+        };
+        match self.unopened.iter().find(|(name, _)| asks_for(name)) {
+            Some((_, missing)) => Err(failures::missing_secret(missing)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What became of a step that another one refers to, taken from the state when an attempt starts.
+pub(super) struct Seen {
+    step: StepIndex,
+    /// With references where secrets stand; or why there is none.
+    output: Result<Arc<Value>, &'static str>,
+    approval: Option<Value>,
+}
+
+/// What this step's config may refer to, as things stand.
+pub(super) fn look(state: &RunState, plan: &Plan, step: StepIndex) -> Vec<Seen> {
+    let look = |&other: &StepIndex| Seen {
+        step: other,
+        output: output(state, plan, other).ok_or_else(|| why_no_output(state.at(other))),
+        approval: state.approval_at(other).map(approval),
+    };
+    plan.references(step).iter().map(look).collect()
+}
+
+/// A step's output as later steps see it. A failure that was tolerated may have left one as well.
+fn output(state: &RunState, plan: &Plan, step: StepIndex) -> Option<Arc<Value>> {
+    let seen = state.at(step);
+    match (seen.status(), seen.output()) {
+        (Status::Succeeded, _) if !plan.step(step).save_output => Some(Arc::clone(&NOT_SAVED)),
+        (Status::Succeeded, Some(output)) => Some(Arc::clone(output)),
+        (Status::Succeeded, None) => Some(Arc::clone(&NOTHING)),
+        (Status::Failed { .. }, _) => state.failure_at(step)?.output.clone().map(Arc::new),
+        _ => None,
+    }
+}
+
+fn why_no_output(step: &StepState) -> &'static str {
+    match step.status() {
+        Status::Skipped(reason) => match **reason {
+            SkipReason::Condition => "it was skipped, since its `if` was false",
+            SkipReason::Human => "it was interrupted, and a human said to go on without it",
+            SkipReason::Dependency(_) | SkipReason::EarlierFailure => "it was skipped after a failure",
+        },
+        Status::Failed { .. } => "it failed",
+        _ => "it has not run",
+    }
+}
+
+fn approval(approval: &Approval) -> Value {
+    let Approval { approver, job, at } = approval;
+    json!({
+        "by": approver.by, "verified": approver.verified, "source": approver.source, "at": at, "decision": "approved", "job": job,
+    })
+}
+
+/// What one attempt's templates see. All values are opened.
+pub(super) struct StepScope<'a> {
+    surroundings: &'a Surroundings,
+    /// Ascending by step.
+    steps: Vec<OpenStep>,
+}
+
+struct OpenStep {
+    step: StepIndex,
+    output: Result<Value, &'static str>,
+    approval: Option<Value>,
+}
+
+impl<'a> StepScope<'a> {
+    /// Fails when a value that the step asks for refers to a secret that is missing now.
+    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &[Seen]) -> Result<Self, Failure> {
+        surroundings.check_inputs(step)?;
+        let open = |seen: &Seen| {
+            let output = match &seen.output {
+                Ok(sealed) => {
+                    Ok(surroundings.secrets.open(sealed).map_err(|missing| failures::missing_secret(&missing))?)
+                }
+                Err(why) => Err(*why),
+            };
+            Ok(OpenStep { step: seen.step, output, approval: seen.approval.clone() })
+        };
+        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Failure>>()? })
+    }
+
+    /// Before any step has run: sees no step.
+    pub(super) fn without_steps(surroundings: &'a Surroundings) -> Self {
+        Self { surroundings, steps: Vec::new() }
+    }
+
+    fn find(&self, id: &str) -> Option<&OpenStep> {
+        let step = self.surroundings.plan.find(id)?;
+        let position = self.steps.binary_search_by_key(&step, |seen| seen.step).ok()?;
+        self.steps.get(position)
+    }
+}
+
+impl Scope for StepScope<'_> {
+    fn inputs(&self) -> &Value {
+        &self.surroundings.inputs
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.surroundings.env.get(name).cloned()
+    }
+
+    fn env_names(&self) -> Vec<String> {
+        self.surroundings.env.keys().cloned().collect()
+    }
+
+    fn step(&self, id: &str) -> StepLookup<'_> {
+        match self.find(id) {
+            Some(OpenStep { output: Ok(output), .. }) => StepLookup::Output(Cow::Borrowed(output)),
+            Some(OpenStep { output: Err(why), .. }) => StepLookup::NoOutput(Cow::Borrowed(why)),
+            None => StepLookup::Unknown,
+        }
+    }
+
+    fn step_ids(&self) -> Vec<String> {
+        self.steps.iter().map(|seen| self.surroundings.plan.step(seen.step).id.to_string()).collect()
+    }
+
+    fn run_id(&self) -> &str {
+        self.surroundings.run.as_str()
+    }
+
+    fn workflow_name(&self) -> &str {
+        &self.surroundings.workflow
+    }
+
+    fn approval(&self, step: &str) -> Option<Cow<'_, Value>> {
+        self.find(step)?.approval.as_ref().map(Cow::Borrowed)
+    }
+}
+
+/// What a step's `if` says; true without one.
+pub(super) fn evaluate(
+    surroundings: &Surroundings,
+    state: &RunState,
+    step: StepIndex,
+    after_failure: bool,
+) -> Result<bool, Failure> {
+    let plan = &surroundings.plan;
+    let Some(condition) = &plan.step(step).condition else { return Ok(!after_failure) };
+    if let Some(missing) = condition.references().inputs.iter().find_map(|input| surroundings.unopened.get(&input.name))
+    {
+        return Err(failures::missing_secret(missing));
+    }
+    let missing = RefCell::new(None);
+    let step_facts = |id: &str| {
+        let other = plan.find(id)?;
+        let output = output(state, plan, other).and_then(|sealed| {
+            surroundings.secrets.open(&sealed).map_err(|reason| *missing.borrow_mut() = Some(reason)).ok()
+        });
+        Some(StepFacts { outcome: outcome(state.at(other).status())?, output: output.map(Cow::Owned) })
+    };
+    let answer = condition.evaluate(&Facts {
+        success: !after_failure,
+        failure: after_failure,
+        inputs: &surroundings.inputs,
+        run: surroundings.run.as_str(),
+        workflow: &surroundings.workflow,
+        env: &|name| surroundings.env.get(name).cloned(),
+        step: &step_facts,
+        approval: &|id| state.approval_at(plan.find(id)?).map(approval),
+    });
+    if let Some(missing) = missing.take() {
+        return Err(failures::missing_secret(&missing));
+    }
+    answer.map_err(|error| failures::condition(&plan.step(step).pointer("if"), &error))
+}
+
+fn outcome(status: &Status) -> Option<Outcome> {
+    match status {
+        Status::Succeeded => Some(Outcome::Succeeded),
+        Status::Failed { .. } => Some(Outcome::Failed),
+        Status::Skipped(_) | Status::TakenAsDone => Some(Outcome::Skipped),
+        Status::Interrupted { .. } => Some(Outcome::Cancelled),
+        Status::Pending | Status::Running { .. } | Status::Retrying => None,
+    }
+}

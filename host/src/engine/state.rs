@@ -1,0 +1,464 @@
+//! Where a run stands: the fold of its events. A live run and one read back from a journal go through the same
+//! [`RunState::apply`], and nothing else changes the state.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::{Approver, Event, Job, Record, RunStarted, SkipReason};
+use crate::id::StepId;
+use crate::outcome::{Failure, Outcome};
+use crate::plan::{Plan, StepIndex};
+
+/// Where a run stands after some of its records.
+#[derive(Debug, Default)]
+pub struct RunState {
+    records: u64,
+    started: Option<Box<RunStarted>>,
+    /// The job of the process that wrote the last records.
+    job: Job,
+    end: Option<End>,
+    ids: Vec<StepId>,
+    index: HashMap<StepId, u32>,
+    steps: Vec<StepState>,
+    approvals: HashMap<u32, Approval>,
+    failures: HashMap<u32, Box<Failure>>,
+    first_failure: Option<u32>,
+    /// Only outputs that a template or a condition of this plan asks for are kept; without one, all are.
+    plan: Option<Arc<Plan>>,
+}
+
+/// How the last process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It waits for decisions on these steps.
+    Paused(Vec<StepId>),
+    /// A signal ended it.
+    Interrupted(String),
+    /// Nothing is left to do, or it failed.
+    Finished {
+        /// Succeeded or failed.
+        outcome: Outcome,
+        /// The process's exit code.
+        exit_code: u8,
+    },
+}
+
+/// Where one step stands.
+#[derive(Clone, Debug, Default)]
+pub struct StepState {
+    status: Status,
+    attempt: u32,
+    duration_ms: u64,
+    output: Option<Arc<Value>>,
+    gate: Gate,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// It has not started, or a resumed run starts it anew.
+    #[default]
+    Pending,
+    /// It runs; after the end of the process, it died with it.
+    Running {
+        /// It may run again by itself.
+        idempotent: bool,
+    },
+    /// An attempt failed, and it waits for the next one.
+    Retrying,
+    /// It succeeded.
+    Succeeded,
+    /// Its last attempt failed.
+    Failed {
+        /// What depends on it goes on (`continue_on_error`).
+        tolerated: bool,
+    },
+    /// It did not run.
+    Skipped(Box<SkipReason>),
+    /// Its attempt was ended from outside.
+    Interrupted {
+        /// It may run again: it says so, or a human did.
+        may_run: bool,
+    },
+    /// A human said that it counts as done; [`SkipReason::Human`] follows.
+    TakenAsDone,
+}
+
+/// Whether something waits for a human.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing was asked.
+    #[default]
+    None,
+    /// A decision was asked for.
+    Waiting,
+    /// Someone approved.
+    Approved,
+}
+
+/// A decision to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Who, and how that is known.
+    pub approver: Approver,
+    /// The job that carried the decision.
+    pub job: Job,
+    /// When: milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+}
+
+/// A record that can't follow the ones before it: the journal was not written by a run, or shiro has a bug.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {record} ({what}) can't follow the ones before it: {why}")]
+pub struct IllegalRecord {
+    /// Which record, from 1.
+    pub record: u64,
+    /// Its event, and the step it is about.
+    pub what: String,
+    /// What it contradicts.
+    pub why: String,
+}
+
+impl RunState {
+    /// Before the first record. Learns the steps from the records, and keeps every output.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Before the first record, for running this plan: keeps only outputs that something in it asks for.
+    pub fn for_plan(plan: Arc<Plan>) -> Self {
+        let ids: Vec<StepId> = plan.steps().map(|step| plan.step(step).id.clone()).collect();
+        let index = ids.iter().cloned().zip(0..).collect();
+        Self { steps: vec![StepState::default(); ids.len()], ids, index, plan: Some(plan), ..Self::default() }
+    }
+
+    /// The state after these records.
+    pub fn fold<'a>(mut self, records: impl IntoIterator<Item = &'a Record>) -> Result<Self, IllegalRecord> {
+        records.into_iter().try_for_each(|record| self.apply(record))?;
+        Ok(self)
+    }
+
+    /// Takes in what happened next. On an error the state is as it was, but for the count of records.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
+        self.records += 1;
+        self.apply_event(record).map_err(|why| IllegalRecord { record: self.records, what: name(&record.event), why })
+    }
+
+    /// The first event and, in it, the digests and inputs that hold now; `None` before it.
+    pub fn started(&self) -> Option<&RunStarted> {
+        self.started.as_deref()
+    }
+
+    /// How the last process ended; `None` while it runs or when it died.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// The job of the last process that worked on the run.
+    pub fn job(&self) -> &Job {
+        &self.job
+    }
+
+    /// The step that failed first in the last process, and why: this decides the exit code.
+    pub fn first_failure(&self) -> Option<(&StepId, &Failure)> {
+        let index = self.first_failure?;
+        Some((&self.ids[index as usize], self.failures.get(&index)?))
+    }
+
+    /// Every step that the plan or a record names: those of the plan first, in file order.
+    pub fn steps(&self) -> impl Iterator<Item = (&StepId, &StepState)> {
+        self.ids.iter().zip(&self.steps)
+    }
+
+    /// Where a step stands; `None` if neither the plan nor a record names it.
+    pub fn step(&self, id: &str) -> Option<&StepState> {
+        self.index.get(id).map(|&index| &self.steps[index as usize])
+    }
+
+    /// Why a step failed.
+    pub fn failure(&self, id: &str) -> Option<&Failure> {
+        self.failures.get(self.index.get(id)?).map(|failure| &**failure)
+    }
+
+    /// Who let the run go on after a step.
+    pub fn approval(&self, id: &str) -> Option<&Approval> {
+        self.approvals.get(self.index.get(id)?)
+    }
+
+    pub(super) fn at(&self, step: StepIndex) -> &StepState {
+        &self.steps[step.get()]
+    }
+
+    pub(super) fn failure_at(&self, step: StepIndex) -> Option<&Failure> {
+        self.failures.get(&(step.get() as u32)).map(|failure| &**failure)
+    }
+
+    pub(super) fn approval_at(&self, step: StepIndex) -> Option<&Approval> {
+        self.approvals.get(&(step.get() as u32))
+    }
+
+    fn apply_event(&mut self, record: &Record) -> Result<(), String> {
+        match (&record.event, &self.started, &self.end) {
+            (Event::RunStarted(_), Some(_), _) => return Err("the run has started already".into()),
+            (Event::RunStarted(_), None, _) => {}
+            (_, None, _) => return Err("a run begins with `run_started`".into()),
+            (Event::RunResumed { .. }, _, Some(End::Finished { outcome: Outcome::Succeeded, .. })) => {
+                return Err("the run has succeeded already".into());
+            }
+            (Event::RunResumed { .. } | Event::ChangesAccepted { .. }, ..) | (_, _, None) => {}
+            (_, _, Some(_)) => return Err("the process that wrote it had ended, and none went on with the run".into()),
+        }
+        match &record.event {
+            Event::RunStarted(started) => {
+                self.job = started.job.clone();
+                self.started = Some(Box::new(started.clone()));
+            }
+            Event::RunResumed { job, .. } => self.resume(job),
+            Event::ChangesAccepted { digests } => {
+                if let Some(started) = &mut self.started {
+                    started.digests = digests.clone();
+                }
+            }
+            Event::RunPaused { waiting } => {
+                if let Some(step) =
+                    waiting.iter().find(|step| self.step(step.as_str()).is_none_or(|s| s.gate != Gate::Waiting))
+                {
+                    return Err(format!("`{step}` does not wait for a decision"));
+                }
+                self.end = Some(End::Paused(waiting.clone()));
+            }
+            Event::RunInterrupted { signal } => self.end = Some(End::Interrupted(signal.clone())),
+            Event::RunFinished { outcome, exit_code } => {
+                self.end = Some(End::Finished { outcome: *outcome, exit_code: *exit_code });
+            }
+            Event::StepStarted { step, .. }
+            | Event::AttemptFailed { step, .. }
+            | Event::StepSucceeded { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepInterrupted { step, .. }
+            | Event::InterruptionResolved { step, .. }
+            | Event::ApprovalRequested { step }
+            | Event::ApprovalDecided { step, .. } => {
+                let index = self.index_of(step);
+                return self.apply_to_step(index, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// What failed, or did not run because of a failure, is still to be done.
+    fn resume(&mut self, job: &Job) {
+        self.job = job.clone();
+        self.end = None;
+        self.first_failure = None;
+        for (index, step) in (0..).zip(&mut self.steps) {
+            let again = match &step.status {
+                Status::Failed { tolerated: false } | Status::Retrying => true,
+                Status::Skipped(reason) => matches!(**reason, SkipReason::Dependency(_) | SkipReason::EarlierFailure),
+                _ => false,
+            };
+            if again {
+                *step = StepState::default();
+                self.failures.remove(&index);
+            }
+        }
+    }
+
+    fn index_of(&mut self, step: &StepId) -> u32 {
+        if let Some(&index) = self.index.get(step) {
+            return index;
+        }
+        let index = u32::try_from(self.ids.len()).expect("a journal's size keeps steps far below four billion");
+        self.ids.push(step.clone());
+        self.steps.push(StepState::default());
+        self.index.insert(step.clone(), index);
+        index
+    }
+
+    fn apply_to_step(&mut self, index: u32, record: &Record) -> Result<(), String> {
+        let keeps_output = self.keeps_output(index);
+        let step = &mut self.steps[index as usize];
+        match &record.event {
+            Event::StepStarted { attempt, idempotent, .. } => step.start(*attempt, *idempotent)?,
+            Event::AttemptFailed { attempt, .. } => {
+                step.end_attempt(*attempt)?;
+                step.status = Status::Retrying;
+            }
+            Event::StepSucceeded { attempt, output, duration_ms, .. } => {
+                step.end_attempt(*attempt)?;
+                step.status = Status::Succeeded;
+                step.duration_ms = *duration_ms;
+                step.output = (keeps_output && !output.is_null()).then(|| Arc::new(output.clone()));
+            }
+            Event::StepFailed { attempt, failure, duration_ms, tolerated, .. } => {
+                step.end_attempt(*attempt)?;
+                step.status = Status::Failed { tolerated: *tolerated };
+                step.duration_ms = *duration_ms;
+                self.failures.insert(index, Box::new(failure.clone()));
+                if !tolerated {
+                    self.first_failure.get_or_insert(index);
+                }
+            }
+            Event::StepSkipped { reason, .. } => step.skip(reason)?,
+            Event::StepInterrupted { attempt, .. } => {
+                let idempotent = step.status == Status::Running { idempotent: true };
+                step.end_attempt(*attempt)?;
+                step.status = Status::Interrupted { may_run: idempotent };
+            }
+            Event::InterruptionResolved { rerun, .. } => match step.status {
+                Status::Interrupted { .. } if *rerun => step.status = Status::Interrupted { may_run: true },
+                Status::Interrupted { .. } => step.status = Status::TakenAsDone,
+                _ => return Err(format!("it {}, so there is nothing to decide", step.status)),
+            },
+            Event::ApprovalRequested { .. } => match (step.is_done(), step.gate) {
+                (true, Gate::None) => step.gate = Gate::Waiting,
+                (true, _) => return Err("a decision was asked for already".into()),
+                (false, _) => return Err(format!("it {}", step.status)),
+            },
+            Event::ApprovalDecided { approver, job, .. } => {
+                if step.gate != Gate::Waiting {
+                    return Err("no decision was asked for".into());
+                }
+                step.gate = Gate::Approved;
+                let approval = Approval { approver: approver.clone(), job: job.clone(), at: record.at };
+                self.approvals.insert(index, approval);
+            }
+            Event::RunStarted(_)
+            | Event::RunResumed { .. }
+            | Event::ChangesAccepted { .. }
+            | Event::RunPaused { .. }
+            | Event::RunInterrupted { .. }
+            | Event::RunFinished { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn keeps_output(&self, index: u32) -> bool {
+        match &self.plan {
+            None => true,
+            Some(plan) => (index as usize) < plan.len() && plan.is_referenced(StepIndex::new(index as usize)),
+        }
+    }
+}
+
+impl StepState {
+    /// What became of it.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// How often it was tried in the last process that tried it.
+    pub fn attempts(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How long its last attempt took, in milliseconds; 0 while it has not ended.
+    pub fn duration_ms(&self) -> u64 {
+        self.duration_ms
+    }
+
+    /// Its output as the journal has it, with references where secrets stand; `None` if there is none or nothing asks for it.
+    pub fn output(&self) -> Option<&Arc<Value>> {
+        self.output.as_ref()
+    }
+
+    /// Whether something waits for a human.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// It ended, and what depends on it may go on, but for its gate.
+    pub fn is_done(&self) -> bool {
+        match &self.status {
+            Status::Succeeded | Status::Failed { tolerated: true } => true,
+            Status::Skipped(reason) => **reason == SkipReason::Human,
+            _ => false,
+        }
+    }
+
+    fn start(&mut self, attempt: u32, idempotent: bool) -> Result<(), String> {
+        let (expected, may) = match &self.status {
+            Status::Pending | Status::Interrupted { may_run: true } => (1, true),
+            Status::Skipped(reason) => (1, **reason == SkipReason::Condition),
+            Status::Retrying => (self.attempt + 1, true),
+            _ => (0, false),
+        };
+        if !may {
+            return Err(format!("it {}", self.status));
+        }
+        if attempt != expected {
+            return Err(format!("its next attempt is {expected}, not {attempt}"));
+        }
+        self.status = Status::Running { idempotent };
+        self.attempt = attempt;
+        self.duration_ms = 0;
+        Ok(())
+    }
+
+    fn end_attempt(&self, attempt: u32) -> Result<(), String> {
+        match self.status {
+            Status::Running { .. } if attempt == self.attempt => Ok(()),
+            Status::Running { .. } => Err(format!("attempt {} runs, not {attempt}", self.attempt)),
+            _ => Err(format!("it {}", self.status)),
+        }
+    }
+
+    fn skip(&mut self, reason: &SkipReason) -> Result<(), String> {
+        let may = match &self.status {
+            Status::Pending | Status::Interrupted { may_run: true } => *reason != SkipReason::Human,
+            Status::Skipped(earlier) => **earlier == SkipReason::Condition && *reason != SkipReason::Human,
+            Status::TakenAsDone => *reason == SkipReason::Human,
+            _ => false,
+        };
+        if !may {
+            return Err(format!("it {}", self.status));
+        }
+        self.status = Status::Skipped(Box::new(reason.clone()));
+        Ok(())
+    }
+}
+
+/// Reads after "the step", e.g. "has succeeded already".
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "has not started",
+            Self::Running { .. } => "is running",
+            Self::Retrying => "waits for its next attempt",
+            Self::Succeeded => "has succeeded already",
+            Self::Failed { .. } => "has failed already",
+            Self::Skipped(_) => "was skipped",
+            Self::Interrupted { may_run: true } => "was interrupted",
+            Self::Interrupted { may_run: false } => "was interrupted, and nobody has said what to do about it",
+            Self::TakenAsDone => "was taken as done",
+        })
+    }
+}
+
+fn name(event: &Event) -> String {
+    let (name, step) = match event {
+        Event::RunStarted(_) => ("run_started", None),
+        Event::RunResumed { .. } => ("run_resumed", None),
+        Event::ChangesAccepted { .. } => ("changes_accepted", None),
+        Event::StepStarted { step, .. } => ("step_started", Some(step)),
+        Event::AttemptFailed { step, .. } => ("attempt_failed", Some(step)),
+        Event::StepSucceeded { step, .. } => ("step_succeeded", Some(step)),
+        Event::StepFailed { step, .. } => ("step_failed", Some(step)),
+        Event::StepSkipped { step, .. } => ("step_skipped", Some(step)),
+        Event::StepInterrupted { step, .. } => ("step_interrupted", Some(step)),
+        Event::InterruptionResolved { step, .. } => ("interruption_resolved", Some(step)),
+        Event::ApprovalRequested { step } => ("approval_requested", Some(step)),
+        Event::ApprovalDecided { step, .. } => ("approval_decided", Some(step)),
+        Event::RunPaused { .. } => ("run_paused", None),
+        Event::RunInterrupted { .. } => ("run_interrupted", None),
+        Event::RunFinished { .. } => ("run_finished", None),
+    };
+    match step {
+        Some(step) => format!("{name} of `{step}`"),
+        None => name.to_owned(),
+    }
+}
