@@ -2,8 +2,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use serde_json::Value;
+
+use super::attempt::Attempt;
+use super::bindings::GuestPre;
+use super::runtime::Runtime;
+use super::schema::Schema;
 use crate::description::Description;
 use crate::id::{Digest, StepType};
 
@@ -28,9 +34,10 @@ impl fmt::Display for Source {
 /// A step type, checked, compiled and described. Cheap to clone.
 #[derive(Clone)]
 pub struct LoadedType {
-    pub(super) inner: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
+/// What a [`LoadedType`] is made from.
 pub(super) struct Inner {
     pub(super) step_type: StepType,
     pub(super) source: Source,
@@ -39,9 +46,18 @@ pub(super) struct Inner {
     pub(super) description: Description,
     pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) pre: GuestPre<Attempt>,
+    /// Compiled when first needed: a start is cheaper than two schemas.
+    pub(super) config_schema: OnceLock<Schema>,
+    pub(super) output_schema: OnceLock<Schema>,
 }
 
 impl LoadedType {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
     /// The name it is used by: the file's, whatever the description says.
     pub fn step_type(&self) -> &StepType {
         &self.inner.step_type
@@ -80,6 +96,26 @@ impl LoadedType {
     /// What it exports, e.g. `shiro:step/step@0.1.0`, sorted.
     pub fn exports(&self) -> &[String] {
         &self.inner.exports
+    }
+
+    /// What is wrong with this config: one line for each problem, with a JSON Pointer and without the values.
+    pub fn config_problems(&self, config: &Value) -> Vec<String> {
+        let schema = || Schema::compiled(&self.inner.description.config_schema);
+        self.inner.config_schema.get_or_init(schema).problems(config)
+    }
+
+    /// What is wrong with this output, likewise.
+    pub(super) fn output_problems(&self, output: &Value) -> Vec<String> {
+        let schema = || Schema::compiled(&self.inner.description.output_schema);
+        self.inner.output_schema.get_or_init(schema).problems(output)
+    }
+
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.inner.runtime
+    }
+
+    pub(super) fn pre(&self) -> &GuestPre<Attempt> {
+        &self.inner.pre
     }
 }
 

@@ -1,17 +1,43 @@
 //! Step types as WebAssembly components: the only place that knows wasmtime.
 //!
 //! ```text
-//! Catalog      names -> bytes (built in, or a file) -> LoadedType: checked, compiled, described, linked once
-//! SandboxRunner  one attempt = fresh store + grants + limits -> run -> output, or a classified Failure
-//! imports/     what a guest can call, all of it inert without a grant
-//! process/     running programs on the machine; knows nothing of WebAssembly
+//! catalog   names -> bytes: built in, or a file
+//!    |
+//! load      bytes -> a component that fits: recognised, compiled, imports and exports checked
+//!    |
+//! describe  asks it what it is, in the sandbox
+//!    v
+//! loaded    a step type that is ready to run
+//!    |
+//! runner    one attempt = grants + limits + a fresh store (attempt) -> guest -> output, or a classified failure (fault)
+//!
+//! imports/  what a guest can call, all of it without effect unless granted
+//! process/  running programs on the machine; knows nothing of WebAssembly
 //! ```
 
-pub mod catalog;
-pub mod error;
-pub mod grants;
-pub mod loaded;
-pub mod runner;
+mod attempt;
+mod bindings;
+mod builtin;
+mod catalog;
+mod describe;
+mod engine_config;
+mod error;
+mod fault;
+mod file;
+mod grants;
+mod guest;
+mod imports;
+mod limits;
+mod load;
+mod loaded;
+pub mod process;
+mod runner;
+mod runtime;
+mod schema;
+#[cfg(test)]
+mod testing;
+mod ticker;
+mod watch;
 
 pub use catalog::{Catalog, KnownType};
 pub use error::PluginError;
