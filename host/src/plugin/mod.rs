@@ -1,1 +1,46 @@
 //! Step types as WebAssembly components: the only place that knows wasmtime.
+//!
+//! ```text
+//! catalog   names -> bytes: built in, or a file
+//!    |
+//! load      bytes -> a component that fits: recognised, compiled, imports and exports checked
+//!    |
+//! describe  asks it what it is, in the sandbox
+//!    v
+//! loaded    a step type that is ready to run
+//!    |
+//! runner    one attempt = grants + limits + a fresh store (attempt) -> guest -> output, or a classified failure (fault)
+//!
+//! imports/  what a guest can call, all of it without effect unless granted
+//! process/  running programs on the machine; knows nothing of WebAssembly
+//! ```
+
+mod attempt;
+mod bindings;
+mod builtin;
+mod catalog;
+mod describe;
+mod engine_config;
+mod error;
+mod fault;
+mod file;
+mod grants;
+mod guest;
+mod imports;
+mod limits;
+mod load;
+mod loaded;
+pub mod process;
+mod runner;
+mod runtime;
+mod schema;
+#[cfg(test)]
+mod testing;
+mod ticker;
+mod watch;
+
+pub use catalog::{Catalog, KnownType};
+pub use error::PluginError;
+pub use grants::{GrantPlan, grants_for};
+pub use loaded::{LoadedType, Source};
+pub use runner::{RunnerOptions, SandboxRunner};

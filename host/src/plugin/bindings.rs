@@ -1,0 +1,24 @@
+//! Bindings of this project's own interfaces, made from `wit/`. WASI's come from wasmtime.
+
+#![allow(missing_docs, unreachable_pub, reason = "generated")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    inline: "
+        package shiro:host;
+
+        /// What a plugin uses and gives beyond WASI.
+        world guest {
+            import shiro:step/context@0.1.0;
+            import shiro:step/log@0.1.0;
+            import shiro:step/process@0.1.0;
+            export shiro:step/step@0.1.0;
+        }
+    ",
+    world: "shiro:host/guest",
+    imports: {
+        "shiro:step/log.log": trappable,
+        "shiro:step/process.run": async,
+    },
+    exports: { default: async },
+});

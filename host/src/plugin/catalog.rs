@@ -1,0 +1,236 @@
+//! Where step types come from: the ones built in, and `<type>.wasm` files in the plugin directories.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
+
+use wasmtime::component::Component;
+
+use super::builtin::{self, BuiltIn};
+use super::describe::describe;
+use super::error::PluginError;
+use super::file;
+use super::load::{compile, fit};
+use super::loaded::{Inner, LoadedType, Source};
+use super::runtime::Runtime;
+use super::schema::Schema;
+use crate::id::{Digest, StepType};
+
+/// The step types there are.
+pub struct Catalog {
+    plugin_dirs: Vec<PathBuf>,
+    runtime: OnceLock<Result<Arc<Runtime>, PluginError>>,
+}
+
+/// A step type that could be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownType {
+    /// Its name.
+    pub step_type: StepType,
+    /// Where it is.
+    pub source: Source,
+}
+
+impl Catalog {
+    /// The built-in types and the `<type>.wasm` files of these directories; the first directory that has a name wins, and
+    /// a directory that doesn't exist has none. Costs nothing: nothing is read before it is asked for.
+    pub fn new(plugin_dirs: Vec<PathBuf>) -> Self {
+        Self { plugin_dirs, runtime: OnceLock::new() }
+    }
+
+    /// Every known type, by name. A directory that can't be read, or a `.wasm` file whose name can't be a type's, is an
+    /// error.
+    pub fn names(&self) -> Result<Vec<KnownType>, PluginError> {
+        let mut types: BTreeMap<StepType, Source> =
+            builtin::names().map(|name| (StepType::new(name), Source::BuiltIn)).collect();
+        for dir in &self.plugin_dirs {
+            for (name, path) in file::list(dir)? {
+                check_name(&name, &path)?;
+                types.entry(StepType::new(name)).or_insert(Source::File(path));
+            }
+        }
+        Ok(types.into_iter().map(|(step_type, source)| KnownType { step_type, source }).collect())
+    }
+
+    /// Loads one type: reads, checks, compiles and describes it. Blocks; may be called within a tokio runtime.
+    pub fn load(&self, step_type: &StepType) -> Result<LoadedType, PluginError> {
+        let name = step_type.as_str();
+        let path = self.plugin_dirs.iter().map(|dir| dir.join(format!("{name}.wasm")));
+        if let Some(built_in) = builtin::find(name) {
+            if let Some(path) = path.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+                return Err(shadows(name, &path));
+            }
+            return self.load_builtin(step_type, built_in);
+        }
+        if !file::is_type_name(name) {
+            return Err(self.unknown(step_type).with_hint(file::NAMES));
+        }
+        match path.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            Some(path) => self.load_from(step_type, path),
+            None => Err(self.unknown(step_type)),
+        }
+    }
+
+    /// Loads each of these types, several at once.
+    pub fn load_all(
+        &self,
+        step_types: impl IntoIterator<Item = StepType>,
+    ) -> BTreeMap<StepType, Result<LoadedType, PluginError>> {
+        let step_types: BTreeSet<StepType> = step_types.into_iter().collect();
+        let (built_in, others): (Vec<_>, Vec<_>) =
+            step_types.into_iter().partition(|step_type| builtin::find(step_type.as_str()).is_some());
+        // A built-in loads faster than a thread starts.
+        let mut loaded: BTreeMap<_, _> = built_in.into_iter().map(|name| (name.clone(), self.load(&name))).collect();
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(others.len());
+        if workers <= 1 {
+            loaded.extend(others.into_iter().map(|name| (name.clone(), self.load(&name))));
+            return loaded;
+        }
+        let queue = Mutex::new(others);
+        let finished = Mutex::new(loaded);
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(|| {
+                    loop {
+                        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                        let Some(name) = next else { break };
+                        let result = self.load(&name);
+                        finished.lock().unwrap_or_else(PoisonError::into_inner).insert(name, result);
+                    }
+                });
+            }
+        });
+        finished.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads a component from a file, whatever its name, to look at it. Its type is the file's name without `.wasm`.
+    pub fn load_file(&self, path: &Path) -> Result<LoadedType, PluginError> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        self.load_from(&StepType::new(&*name), path.to_owned())
+    }
+
+    /// The component of a built-in type.
+    pub fn builtin_wasm(&self, step_type: &str) -> Option<&'static [u8]> {
+        builtin::find(step_type).map(|built_in| built_in.wasm)
+    }
+
+    fn load_builtin(&self, step_type: &StepType, built_in: &BuiltIn) -> Result<LoadedType, PluginError> {
+        let runtime = self.runtime()?;
+        let component = built_in.component(&runtime)?;
+        finish(runtime, &component, built_in.wasm, step_type, Source::BuiltIn)
+    }
+
+    fn load_from(&self, step_type: &StepType, path: PathBuf) -> Result<LoadedType, PluginError> {
+        let runtime = self.runtime()?;
+        let bytes = file::read(&path)?;
+        let component = compile(&runtime, &bytes, &path.display().to_string())?;
+        finish(runtime, &component, &bytes, step_type, Source::File(path))
+    }
+
+    fn runtime(&self) -> Result<Arc<Runtime>, PluginError> {
+        self.runtime.get_or_init(|| Runtime::new().map(Arc::new)).clone()
+    }
+
+    fn unknown(&self, step_type: &StepType) -> PluginError {
+        let name = step_type.as_str();
+        let error = PluginError::new("unknown-type", format!("there is no step type `{name}`"));
+        let known = self.names().unwrap_or_default();
+        let nearest = known
+            .iter()
+            .map(|known| (strsim::osa_distance(name, known.step_type.as_str()), &known.step_type))
+            .min()
+            .filter(|(distance, known)| *distance <= 1 + known.as_str().len() / 4);
+        match (nearest, self.plugin_dirs.first()) {
+            (Some((_, known)), _) => error.with_hint(format!("did you mean `{known}`?")),
+            (None, Some(dir)) => error.with_hint(format!(
+                "put its component at {}; `shiro plugin list` shows the types there are",
+                dir.join(format!("{name}.wasm")).display()
+            )),
+            (None, None) => error.with_hint("`shiro plugin list` shows the types there are"),
+        }
+    }
+}
+
+/// Everything after compiling.
+fn finish(
+    runtime: Arc<Runtime>,
+    component: &Component,
+    bytes: &[u8],
+    step_type: &StepType,
+    source: Source,
+) -> Result<LoadedType, PluginError> {
+    let name = match &source {
+        Source::BuiltIn => step_type.to_string(),
+        Source::File(path) => path.display().to_string(),
+    };
+    let fitted = fit(&runtime, component, &name)?;
+    let description = wait(describe(&runtime, &fitted.pre, &name))?;
+    let inner = Inner {
+        step_type: step_type.clone(),
+        digest: Digest::of(bytes),
+        size: bytes.len(),
+        config_schema: OnceLock::new(),
+        output_schema: OnceLock::new(),
+        imports: fitted.imports,
+        exports: fitted.exports,
+        pre: fitted.pre,
+        description,
+        source,
+        runtime,
+    };
+    if inner.source != Source::BuiltIn {
+        check_schema(&name, "config_schema", &inner.description.config_schema, &inner.config_schema)?;
+        check_schema(&name, "output_schema", &inner.description.output_schema, &inner.output_schema)?;
+    }
+    Ok(LoadedType::new(inner))
+}
+
+fn check_schema(
+    name: &str,
+    which: &str,
+    schema: &serde_json::Value,
+    compiled: &OnceLock<Schema>,
+) -> Result<(), PluginError> {
+    let schema = Schema::new(schema).map_err(|what| {
+        PluginError::new("bad-schema", format!("{name}: the `{which}` of its description is not a JSON Schema: {what}"))
+            .with_hint("schemas are JSON Schema 2020-12 without references to other documents")
+    })?;
+    let _ = compiled.set(schema);
+    Ok(())
+}
+
+/// Runs a future to its end on a thread of its own, since the caller may be inside a tokio runtime already.
+fn wait<T: Send>(future: impl Future<Output = Result<T, PluginError>> + Send) -> Result<T, PluginError> {
+    let internal = |what: String| PluginError {
+        class: crate::outcome::FailureClass::Internal,
+        ..PluginError::new("runtime", what)
+    };
+    thread::scope(|scope| {
+        let worker = thread::Builder::new().name("describe".into()).spawn_scoped(scope, || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.map_err(|error| internal(format!("no tokio runtime: {error}")))?.block_on(future)
+        });
+        let worker = worker.map_err(|error| internal(format!("no thread to load a step type: {error}")))?;
+        worker.join().unwrap_or_else(|_| Err(internal("loading a step type panicked".to_owned())))
+    })
+}
+
+fn check_name(name: &str, path: &Path) -> Result<(), PluginError> {
+    if builtin::find(name).is_some() {
+        return Err(shadows(name, path));
+    }
+    if !file::is_type_name(name) {
+        return Err(PluginError::new("bad-name", format!("{}: `{name}` can't be the name of a step type", path.display()))
+            .with_hint(file::NAMES));
+    }
+    Ok(())
+}
+
+fn shadows(name: &str, path: &Path) -> PluginError {
+    PluginError::new("shadows-built-in", format!("{}: `{name}` is a built-in step type", path.display()))
+        .with_hint("give the file another name: it can't replace what is built in")
+}
+
+#[cfg(test)]
+mod tests;

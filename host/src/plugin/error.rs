@@ -1,0 +1,34 @@
+//! Why a step type could not be loaded.
+
+use crate::outcome::{Failure, FailureClass};
+
+/// Why a step type could not be loaded: what is wrong with which file, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PluginError {
+    /// `Plugin`, or `Limit` where a limit was hit while it loaded.
+    pub class: FailureClass,
+    /// For machines and tests, e.g. `unknown-type`, `core-module`, `unknown-imports`.
+    pub code: &'static str,
+    /// What is wrong: one sentence without a full stop, naming the file where there is one; more lines only for details.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl PluginError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { class: FailureClass::Plugin, code, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<PluginError> for Failure {
+    fn from(error: PluginError) -> Self {
+        Failure { hint: error.hint, ..Failure::new(error.class, error.code, error.message) }
+    }
+}

@@ -1,0 +1,132 @@
+//! Component files: their names, and reading them without being led astray.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use super::error::PluginError;
+use super::limits::COMPONENT_BYTES;
+
+/// What a type's name may be, for people.
+pub(super) const NAMES: &str =
+    "a step type's name is lower-case letters and digits, with dots, dashes and underscores after the first of them";
+
+/// Whether this can be the name of a step type.
+pub(super) fn is_type_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    first && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+}
+
+/// The `.wasm` files of a directory by type, sorted. A directory that doesn't exist has none.
+pub(super) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, PluginError> {
+    let unreadable = |error: io::Error| {
+        PluginError::new("unreadable", format!("{}: the directory can't be read: {error}", dir.display()))
+            .with_hint("check its permissions")
+    };
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            files.push((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The bytes of a regular file of reasonable size.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
+    let error = |code, what: String| PluginError::new(code, format!("{}: {what}", path.display()));
+    let unreadable = |source: io::Error| error("unreadable", format!("can't be read: {source}"));
+    // Looked at before it is opened, since opening a device may do things, and again afterwards, since it may have been
+    // replaced; without blocking, since a pipe would.
+    check(path, &fs::metadata(path).map_err(unreadable)?)?;
+    let nonblocking = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
+    check(path, &file.metadata().map_err(unreadable)?)?;
+    let bytes = bounded(&file).map_err(unreadable)?;
+    if bytes.len() as u64 > COMPONENT_BYTES {
+        return Err(too_large(path));
+    }
+    Ok(bytes)
+}
+
+fn bounded(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), PluginError> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return if metadata.len() > COMPONENT_BYTES { Err(too_large(path)) } else { Ok(()) };
+    } else if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(PluginError::new("not-a-file", format!("{}: {what}, not a file", path.display()))
+        .with_hint("a step type is a .wasm file"))
+}
+
+fn too_large(path: &Path) -> PluginError {
+    PluginError::new("too-large", format!("{}: larger than {} MiB", path.display(), COMPONENT_BYTES >> 20))
+        .with_hint("build it with size optimisation and without debug information")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for name in ["shell", "slack.notify", "a", "0", "git-diff_2"] {
+            assert!(is_type_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "../x", "-x", "Shell", "she\u{2113}l", "a/b", "a:b", "a b", "a@1"] {
+            assert!(!is_type_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_regular_files_of_reasonable_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = |path: &Path| read(path).unwrap_err().code;
+        assert_eq!(code(dir.path()), "not-a-file");
+        assert_eq!(code(Path::new("/dev/zero")), "not-a-file");
+        assert_eq!(code(&dir.path().join("missing.wasm")), "unreadable");
+
+        let fifo = dir.path().join("fifo.wasm");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(code(&fifo), "not-a-file");
+
+        let sparse = dir.path().join("sparse.wasm");
+        File::create(&sparse).unwrap().set_len(2 << 30).unwrap();
+        assert_eq!(code(&sparse), "too-large");
+    }
+
+    #[test]
+    fn a_directory_lists_only_components() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.wasm", "a.wasm", "a.cwasm", "README.md"] {
+            fs::write(dir.path().join(name), b"").unwrap();
+        }
+        let names: Vec<String> = list(dir.path()).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(list(&dir.path().join("missing")).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! `wasi:http/outgoing-handler`: requests to granted hosts, and to no other.
+//!
+//! ```text
+//! target   the URI, the grant, the address if it is written as one
+//! client   proxy or one look-up whose answers are checked and pinned; TLS trust
+//! body     budgets, the wait for the next part
+//! error    what went wrong, as the guest and the log are told
+//! ```
+//!
+//! Redirects are the guest's business, and their targets are checked like any other. There are no cookies, and nothing is
+//! decompressed.
+
+mod address;
+mod body;
+mod client;
+mod error;
+mod target;
+mod trust;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::Scheme;
+use http::{Method, Request, Response};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use self::body::{Budget, Incoming, Outgoing};
+pub(in crate::plugin) use self::client::Clients;
+use self::target::{Prohibited, Refusal, Target, target};
+use super::Notes;
+use crate::capability::Grants;
+use crate::event::Level;
+use crate::plugin::limits::HTTP_REQUESTS;
+use crate::step::StepSink;
+
+/// The longest wait for an answer's head, and for the next part of its body, where the guest sets none.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What an attempt may ask of the network.
+#[derive(Clone)]
+pub(in crate::plugin) struct Network {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clients: Arc<Clients>,
+    grants: Grants,
+    /// What would allow a host that is not granted.
+    hint: String,
+    notes: Notes,
+    sink: Arc<dyn StepSink>,
+    sent: Budget,
+    received: Budget,
+    places: Arc<Semaphore>,
+}
+
+type Answer = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl Network {
+    /// `hint` says what would allow a host that is not granted.
+    pub(in crate::plugin) fn new(
+        clients: Arc<Clients>,
+        grants: Grants,
+        hint: String,
+        notes: Notes,
+        sink: Arc<dyn StepSink>,
+    ) -> Self {
+        let shared = Shared {
+            clients,
+            grants,
+            hint,
+            sink,
+            sent: Budget::new(notes.clone()),
+            received: Budget::new(notes.clone()),
+            places: Arc::new(Semaphore::new(HTTP_REQUESTS)),
+            notes,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl WasiHttpHooks for Network {
+    fn set_host_header(&mut self) -> bool {
+        false // The client sets it from the URL, which is what was checked.
+    }
+
+    fn is_supported_scheme(&mut self, scheme: &Scheme) -> bool {
+        *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        256 << 10
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = wasmtime_wasi_http::Result<Answer>> + Send> {
+        let shared = Arc::clone(&self.shared);
+        Box::new(async move {
+            let response = shared.send(request, options.unwrap_or_default()).await?;
+            Ok((response, Box::new(async { Ok(()) }) as Box<dyn Future<Output = Result<(), Error>> + Send>))
+        })
+    }
+}
+
+impl Shared {
+    async fn send(&self, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
+        let target = self.admit(&request)?;
+        let client = self.clients.get(&target).await.map_err(|error| {
+            self.sink.warn(&error.to_string());
+            Error::InternalError(Some(error.to_string()))
+        })?;
+        // A closed semaphore is the only error, and nobody closes it.
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
+        let origin = target.url.origin().ascii_serialization();
+        let head_patience = patience(options.connect_timeout).saturating_add(patience(options.first_byte_timeout));
+        let request = self.request(target, request);
+        let response = match tokio::time::timeout(head_patience, client.execute(request)).await {
+            Err(_) => return Err(Error::HttpResponseTimeout),
+            Ok(Err(error)) => return Err(self.explain(&origin, &error)),
+            Ok(Ok(response)) => response,
+        };
+        let between_parts = patience(options.between_bytes_timeout);
+        let response = Response::from(response);
+        Ok(response.map(|body| Incoming::new(body, self.received.clone(), between_parts, place).boxed_unsync()))
+    }
+
+    /// Checks everything that is known before the name is looked up.
+    fn admit(&self, request: &Request<WasiBody>) -> Result<Target, Error> {
+        if request.method() == Method::CONNECT || request.method() == Method::TRACE {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        target(request.uri(), &self.grants).map_err(|refusal| match refusal {
+            Refusal::InvalidUri => Error::HttpRequestUriInvalid,
+            Refusal::UriTooLong => Error::HttpRequestUriTooLong,
+            Refusal::NotGranted { origin } => {
+                self.notes.deny(format!("send a request to {origin}"), self.hint.clone());
+                Error::HttpRequestDenied
+            }
+            Refusal::Prohibited(prohibited) => self.prohibit(&prohibited),
+        })
+    }
+
+    fn prohibit(&self, prohibited: &Prohibited) -> Error {
+        let hint = if prohibited.metadata {
+            "metadata services hand out credentials: no step may reach one"
+        } else {
+            "a host that comes out of a step's output may not have a private address: write it into the workflow, an \
+             input or a variable"
+        };
+        self.notes.deny(format!("send a request to {prohibited}"), hint.to_owned());
+        Error::DestinationIpProhibited
+    }
+
+    fn request(&self, target: Target, request: Request<WasiBody>) -> reqwest::Request {
+        let (parts, body) = request.into_parts();
+        let mut request = reqwest::Request::new(parts.method, target.url);
+        *request.headers_mut() = parts.headers;
+        // Without this a GET would announce a chunked body.
+        if body.size_hint().exact() != Some(0) {
+            *request.body_mut() = Some(reqwest::Body::wrap_stream(Outgoing::new(body, self.sent.clone())));
+        }
+        request
+    }
+
+    /// What the guest is told; the log gets the details, which WASI's error has no place for.
+    fn explain(&self, origin: &str, error: &reqwest::Error) -> Error {
+        if let Some(prohibited) = error::find::<Prohibited>(error) {
+            return self.prohibit(prohibited);
+        }
+        let told = error::classify(error);
+        let details = error::chain(error);
+        if matches!(told, Error::TlsCertificateError) {
+            self.sink.warn(&format!(
+                "{origin}: {details}; if it has a certificate of your own authority, name that in CI_SERVER_TLS_CA_FILE \
+                 or SSL_CERT_FILE"
+            ));
+        } else {
+            self.sink.log(Level::Debug, &format!("{origin}: {details}"));
+        }
+        told
+    }
+}
+
+/// A guest's patience, within reason: zero is an answer nobody can give in time, not a reason to panic.
+fn patience(asked: Option<Duration>) -> Duration {
+    asked.unwrap_or(PATIENCE).clamp(Duration::from_millis(1), PATIENCE)
+}

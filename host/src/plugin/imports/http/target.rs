@@ -1,0 +1,202 @@
+//! Where a request wants to go, and whether it may.
+
+use std::net::IpAddr;
+
+use http::uri::Uri;
+use url::{Host, Url};
+
+use super::address::{Reach, is_metadata_name, reach};
+use crate::capability::Grants;
+
+/// The longest URL.
+const URL_BYTES: usize = 32 << 10;
+
+/// A destination that was granted.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The URL to ask: what was checked is what is dialled.
+    pub(super) url: Url,
+    /// Addresses that are not the internet's are fine.
+    pub(super) private: bool,
+}
+
+/// Why a request is not sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No URL that can be asked.
+    InvalidUri,
+    /// Longer than anybody needs.
+    UriTooLong,
+    /// Not granted: what was tried, and what would allow it.
+    NotGranted {
+        /// `scheme://host:port`.
+        origin: String,
+    },
+    /// Granted, but the address is not one to send this to.
+    Prohibited(Prohibited),
+}
+
+/// An address that nothing is sent to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is {}", .host, if *.metadata { "a cloud's metadata service" } else { "a private address" })]
+pub(super) struct Prohibited {
+    /// The host, with its address if that came from a name.
+    pub(super) host: String,
+    /// It serves a cloud's credentials; otherwise it is private.
+    pub(super) metadata: bool,
+}
+
+/// Checks a request's URI against what is granted. Names are looked up later: [`check`] is for their addresses.
+pub(super) fn target(uri: &Uri, grants: &Grants) -> Result<Target, Refusal> {
+    let text = uri.to_string();
+    if text.len() > URL_BYTES {
+        return Err(Refusal::UriTooLong);
+    }
+    // `user@host` is either a credential in a place that gets logged, or a trick on the reader.
+    if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+        return Err(Refusal::InvalidUri);
+    }
+    let url = Url::parse(&text).map_err(|_| Refusal::InvalidUri)?;
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err(Refusal::InvalidUri);
+    };
+    let Some(grant) = grants.network(url.scheme(), host, port) else {
+        return Err(Refusal::NotGranted { origin: format!("{}://{host}:{port}", url.scheme()) });
+    };
+    let private = grant.private;
+    match url.host() {
+        Some(Host::Ipv4(ip)) => check(ip.into(), host, private),
+        Some(Host::Ipv6(ip)) => check(ip.into(), host, private),
+        _ if is_metadata_name(host) => Err(Prohibited { host: host.to_owned(), metadata: true }),
+        _ => Ok(()),
+    }
+    .map_err(Refusal::Prohibited)?;
+    Ok(Target { url, private })
+}
+
+/// Checks an address that `host` stands for.
+pub(super) fn check(ip: IpAddr, host: &str, private: bool) -> Result<(), Prohibited> {
+    let metadata = match reach(ip) {
+        Reach::Metadata => true,
+        Reach::Private if !private => false,
+        Reach::Private | Reach::Global => return Ok(()),
+    };
+    let literal = host.trim_start_matches('[').trim_end_matches(']') == ip.to_string();
+    let host = if literal { host.to_owned() } else { format!("{host} ({ip})") };
+    Err(Prohibited { host, metadata })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::NetworkGrant;
+
+    fn grants(entries: &[(&str, &str, u16, bool)]) -> Grants {
+        let network = entries
+            .iter()
+            .map(|&(scheme, host, port, private)| NetworkGrant {
+                scheme: scheme.into(),
+                host: host.into(),
+                port,
+                private,
+            })
+            .collect();
+        Grants { network, ..Grants::default() }
+    }
+
+    fn ask(uri: &str, grants: &Grants) -> Result<Target, Refusal> {
+        target(&uri.parse().unwrap(), grants)
+    }
+
+    #[test]
+    fn only_the_granted_scheme_host_and_port() {
+        let grants = grants(&[("https", "hooks.slack.com", 443, false)]);
+        assert!(ask("https://hooks.slack.com/services/T/B/X", &grants).is_ok());
+        assert!(ask("https://HOOKS.slack.com:443/", &grants).is_ok());
+        for uri in [
+            "http://hooks.slack.com/",
+            "https://hooks.slack.com:8443/",
+            "https://slack.com/",
+            "https://hooks.slack.com.evil.com/",
+            "https://evilhooks.slack.com/",
+        ] {
+            assert!(matches!(ask(uri, &grants), Err(Refusal::NotGranted { .. })), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_no_path_and_no_query() {
+        let refusal = ask("https://evil.example/secret?token=1", &Grants::default()).unwrap_err();
+        assert_eq!(refusal, Refusal::NotGranted { origin: "https://evil.example:443".into() });
+    }
+
+    #[test]
+    fn no_user_info() {
+        let grants = grants(&[("https", "a.example", 443, false), ("https", "evil.example", 443, false)]);
+        for uri in ["https://a.example@evil.example/", "https://user:pw@a.example/", "https://@a.example/"] {
+            assert_eq!(ask(uri, &grants).unwrap_err(), Refusal::InvalidUri, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_any_spelling_is_the_same_address() {
+        let granted = |private| {
+            grants(&[
+                ("http", "127.0.0.1", 80, private),
+                ("http", "0.0.0.0", 80, private),
+                ("http", "[::1]", 80, private),
+                ("http", "[::]", 80, private),
+            ])
+        };
+        for uri in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://017700000001/",
+            "http://0.0.0.0/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://127.0.0.1./",
+        ] {
+            assert!(matches!(ask(uri, &granted(false)), Err(Refusal::Prohibited(_))), "{uri}");
+            assert!(ask(uri, &granted(true)).is_ok(), "{uri}");
+            assert!(matches!(ask(uri, &Grants::default()), Err(Refusal::NotGranted { .. })), "{uri}");
+        }
+    }
+
+    #[test]
+    fn metadata_services_whatever_is_granted() {
+        let grants = grants(&[
+            ("http", "169.254.169.254", 80, true),
+            ("http", "[fd00:ec2::254]", 80, true),
+            ("http", "100.100.100.200", 80, true),
+            ("http", "metadata.google.internal", 80, true),
+            ("http", "metadata.google.internal.", 80, true),
+        ]);
+        for uri in [
+            "http://169.254.169.254/latest/meta-data/",
+            "http://2852039166/",
+            "http://[fd00:ec2::254]/",
+            "http://100.100.100.200/",
+            "http://metadata.google.internal/computeMetadata/v1/",
+            "http://METADATA.google.internal./",
+        ] {
+            let refusal = ask(uri, &grants).unwrap_err();
+            assert!(matches!(refusal, Refusal::Prohibited(Prohibited { metadata: true, .. })), "{uri}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn an_endless_url_is_refused() {
+        let uri = format!("https://a.example/{}", "x".repeat(URL_BYTES));
+        assert_eq!(ask(&uri, &Grants::default()).unwrap_err(), Refusal::UriTooLong);
+    }
+
+    #[test]
+    fn a_prohibited_name_shows_its_address() {
+        let error = check("10.0.0.1".parse().unwrap(), "db.example", false).unwrap_err();
+        assert_eq!(error.to_string(), "db.example (10.0.0.1) is a private address");
+        assert!(check("10.0.0.1".parse().unwrap(), "db.example", true).is_ok());
+    }
+}

@@ -1,0 +1,90 @@
+//! `shiro:step/process`: the call is checked against the grants here, and carried out by `plugin::process`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Notes;
+use crate::capability::ProcessPermission;
+use crate::event::Level;
+use crate::plugin::attempt::Attempt;
+use crate::plugin::bindings::shiro::step::process::{
+    Captured, Command, Completed, Error as CallError, Host, Status,
+};
+use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, ProcessError};
+
+/// The programs that an attempt may run, and does.
+pub(in crate::plugin) struct Processes {
+    /// `None` for a guest that is only asked for its description.
+    pub(in crate::plugin) running: Option<Arc<AttemptProcesses>>,
+    pub(in crate::plugin) granted: Vec<ProcessPermission>,
+    /// What would allow a program that is not granted.
+    pub(in crate::plugin) hint: String,
+    /// Variables that the guest does not see.
+    pub(in crate::plugin) bindings: Vec<(String, String)>,
+}
+
+impl Processes {
+    /// Nothing can be run.
+    pub(in crate::plugin) fn none() -> Self {
+        Self { running: None, granted: Vec::new(), hint: String::new(), bindings: Vec::new() }
+    }
+
+    fn check(&self, program: &str, notes: &Notes) -> Result<(Arc<AttemptProcesses>, ProcessPermission), CallError> {
+        let granted = self.granted.iter().find(|grant| grant.program == "*" || grant.program == program);
+        match (&self.running, granted) {
+            (Some(running), Some(grant)) => Ok((Arc::clone(running), grant.clone())),
+            _ => {
+                let tried = format!("run the program `{}`", program.escape_debug());
+                notes.deny(tried.clone(), self.hint.clone());
+                Err(CallError::Denied(format!("not allowed to {tried}: {}", self.hint)))
+            }
+        }
+    }
+}
+
+impl Host for Attempt {
+    async fn run(&mut self, command: Command) -> Result<Completed, CallError> {
+        let (running, grant) = self.processes.check(&command.program, &self.notes)?;
+        let sink = Arc::clone(self.output.sink());
+        let done = running.run(command.into(), &grant, &self.processes.bindings, &sink).await;
+        done.map(Completed::from).map_err(|error| match error {
+            ProcessError::NotFound { .. } => {
+                // The guest is told the bare fact: it may have another program to try.
+                sink.log(Level::Debug, &error.to_string());
+                CallError::NotFound
+            }
+            ProcessError::NotStarted(reason) => CallError::NotStarted(reason),
+            ProcessError::TimedOut(completed) => CallError::TimedOut((*completed).into()),
+            ProcessError::Invalid(reason) => CallError::Invalid(reason),
+        })
+    }
+}
+
+impl From<Command> for process::Command {
+    fn from(command: Command) -> Self {
+        Self {
+            program: command.program,
+            args: command.args,
+            env: command.env,
+            working_dir: command.working_dir,
+            stdin: command.stdin,
+            capture_bytes: usize::try_from(command.capture_bytes).map_or(MAX_CAPTURE_BYTES, |n| n.min(MAX_CAPTURE_BYTES)),
+            timeout: command.timeout_ms.map(Duration::from_millis),
+        }
+    }
+}
+
+impl From<process::Completed> for Completed {
+    fn from(completed: process::Completed) -> Self {
+        let captured = |stream: process::Captured| Captured { head: stream.head, tail: stream.tail, total: stream.total };
+        Self {
+            status: match completed.status {
+                process::Status::Exited(code) => Status::Exited(code),
+                process::Status::Signaled(signal) => Status::Signaled(signal),
+            },
+            stdout: captured(completed.stdout),
+            stderr: captured(completed.stderr),
+            duration_ms: u64::try_from(completed.duration.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}

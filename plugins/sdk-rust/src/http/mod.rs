@@ -1,0 +1,14 @@
+//! HTTP requests. Needs [`Permissions::network`](crate::Permissions::network).
+//!
+//! Redirects are not followed: the 3xx answer is the response. Whether and how a proxy is used is the host's business.
+
+mod error;
+mod request;
+mod response;
+mod url;
+#[cfg(target_family = "wasm")]
+mod wire;
+
+pub use error::{Error, ErrorKind};
+pub use request::Request;
+pub use response::Response;
