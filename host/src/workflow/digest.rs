@@ -87,8 +87,10 @@ fn write_digests(steps: &[Digest], text: &mut Vec<u8>) {
         if index > 0 {
             text.push(b',');
         }
-        text.push(b'"');
-        text.extend_from_slice(digest.to_string().as_bytes());
+        text.extend_from_slice(b"\"sha256:");
+        for byte in digest.as_bytes() {
+            text.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+        }
         text.push(b'"');
     }
     text.push(b']');

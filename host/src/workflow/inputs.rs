@@ -126,10 +126,10 @@ fn declare_schema(
 
 /// `$schema` and `x-` keys don't count in a declaration's schema form.
 pub(super) fn strip_annotations(declaration: &mut Value) {
-    if let Value::Object(members) = declaration {
-        if is_schema(members) {
-            digest::strip_annotations(members);
-        }
+    if let Value::Object(members) = declaration
+        && is_schema(members)
+    {
+        digest::strip_annotations(members);
     }
 }
 
@@ -223,7 +223,7 @@ pub fn from_flag(argument: &str) -> Result<Given, InputError> {
 
 /// Reads the file of `-input-file`: a JSON object with a member for each input.
 pub fn from_file(source: &Source) -> Result<Vec<Given>, Vec<Diagnostic>> {
-    let document = json::read(source).map_err(|error| vec![error])?;
+    let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
     match document.value {
         Value::Object(members) if problems.is_empty() => Ok(members

@@ -29,7 +29,7 @@ impl Document {
 }
 
 /// Reads a document. The diagnostic is a syntax error that knows its place.
-pub fn read(source: &Source) -> Result<Document, Diagnostic> {
+pub fn read(source: &Source) -> Result<Document, Box<Diagnostic>> {
     read_streaming(source, None, &mut |_, _| {})
 }
 
@@ -39,15 +39,14 @@ pub fn read_streaming(
     source: &Source,
     stream: Option<&str>,
     element: &mut dyn FnMut(usize, Value),
-) -> Result<Document, Diagnostic> {
+) -> Result<Document, Box<Diagnostic>> {
     let text = source.text();
     if text.starts_with('\u{feff}') {
-        return Err(source
-            .syntax_error(0, "the file begins with a byte order mark")
-            .with_hint("save it as UTF-8 without BOM"));
+        let problem = source.syntax_error(0, "the file begins with a byte order mark");
+        return Err(Box::new(problem.with_hint("save it as UTF-8 without BOM")));
     }
     if text.trim_ascii().is_empty() {
-        return Err(source.syntax_error(0, "the file is empty"));
+        return Err(Box::new(source.syntax_error(0, "the file is empty")));
     }
     let mut build = Build { stream, element, members: Vec::new(), items: Vec::new(), duplicates: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -56,7 +55,7 @@ pub fn read_streaming(
         .and_then(|value| deserializer.end().map(|()| value));
     match value {
         Ok(value) => Ok(Document { value, duplicates: build.duplicates }),
-        Err(error) => Err(explain(source, &error)),
+        Err(error) => Err(Box::new(explain(source, &error))),
     }
 }
 

@@ -28,21 +28,18 @@ impl Source {
     }
 
     /// Bytes that are at hand: they must be UTF-8 and at most [`MAX_BYTES`].
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Diagnostic> {
+    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Box<Diagnostic>> {
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Diagnostic::error(
-                "too-large",
-                Place::default(),
-                format!("the file is larger than {} MiB", MAX_BYTES >> 20),
-            ));
+            let message = format!("the file is larger than {} MiB", MAX_BYTES >> 20);
+            return Err(Box::new(Diagnostic::error("too-large", Place::default(), message)));
         }
         String::from_utf8(bytes)
             .map(|text| Self { name: name.into(), text })
-            .map_err(|error| not_utf8(error.as_bytes()))
+            .map_err(|error| Box::new(not_utf8(error.as_bytes())))
     }
 
     /// Reads a file: the one place of this module that does.
-    pub fn read(path: &Path) -> Result<Self, Diagnostic> {
+    pub fn read(path: &Path) -> Result<Self, Box<Diagnostic>> {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| {
@@ -51,7 +48,9 @@ impl Source {
                 }
                 file.take(MAX_BYTES + 1).read_to_end(&mut bytes)
             })
-            .map_err(|error| Diagnostic::error("unreadable", Place::default(), format!("can't be read: {error}")))?;
+            .map_err(|error| {
+                Box::new(Diagnostic::error("unreadable", Place::default(), format!("can't be read: {error}")))
+            })?;
         Self::from_bytes(path.display().to_string(), bytes)
     }
 

@@ -84,6 +84,7 @@ impl Walk<'_> {
             Expr::Ident(name) => self.bare_name(name, offset)?,
             Expr::Select(select) => match root_of(&select.operand) {
                 Some(root) => {
+                    let offset = self.offset(&select.operand).or(offset);
                     self.refer(root, &select.field, offset)?;
                     if select.test {
                         ask_for_existing(&mut select.operand);
@@ -112,27 +113,38 @@ impl Walk<'_> {
 
     fn call(&mut self, call: &mut CallExpr, offset: Option<usize>) -> Result<(), ConditionError> {
         // `root['name']` and `'name' in root` are references like `root.name` and `has(root.name)`.
-        if let (INDEX, [operand, index]) = (call.func_name.as_str(), &mut call.args[..]) {
-            if let Some(root) = root_of(operand) {
-                let name = literal(index).ok_or_else(|| written_out(root).at(offset))?.to_owned();
-                return self.refer(root, &name, offset);
+        match (call.func_name.as_str(), &mut call.args[..]) {
+            (INDEX, [operand, name]) | (IN, [name, operand]) if root_of(operand).is_some() => {
+                return self.bracketed(operand, name, call.func_name == IN, offset);
             }
-        }
-        if let (IN, [name, operand]) = (call.func_name.as_str(), &mut call.args[..]) {
-            if let Some(root) = root_of(operand) {
-                let name = literal(name).ok_or_else(|| written_out(root).at(offset))?.to_owned();
-                self.refer(root, &name, offset)?;
-                ask_for_existing(operand);
-                return Ok(());
-            }
+            _ => {}
         }
         if is_name(&call.func_name) {
-            self.function(call, offset)?;
+            // cel gives the place of the parenthesis.
+            let name = offset.filter(|offset| self.text[..*offset].ends_with(&call.func_name));
+            self.function(call, name.map(|offset| offset - call.func_name.len()).or(offset))?;
         }
         if let Some(target) = &mut call.target {
             self.expression(target)?;
         }
         call.args.iter_mut().try_for_each(|argument| self.expression(argument))
+    }
+
+    fn bracketed(
+        &mut self,
+        operand: &mut IdedExpr,
+        name: &IdedExpr,
+        asks_for_presence: bool,
+        offset: Option<usize>,
+    ) -> Result<(), ConditionError> {
+        let Some(root) = root_of(operand) else { return Ok(()) };
+        let offset = self.offset(operand).or(offset);
+        let name = literal(name).ok_or_else(|| written_out(root).at(offset))?;
+        self.refer(root, name, offset)?;
+        if asks_for_presence {
+            ask_for_existing(operand);
+        }
+        Ok(())
     }
 
     fn function(&mut self, call: &CallExpr, offset: Option<usize>) -> Result<(), ConditionError> {
@@ -223,14 +235,18 @@ impl Walk<'_> {
 
     fn refer(&mut self, root: &'static str, name: &str, offset: Option<usize>) -> Result<(), ConditionError> {
         let references = &mut self.checked.references;
-        let fields: &[&str] = match root {
-            "inputs" => return Ok(note(&mut references.inputs, name, offset)),
-            "env" => return Ok(note(&mut references.env, name, offset)),
-            "steps" => return Ok(note(&mut references.steps, name, offset)),
-            "approval" => return Ok(note(&mut references.approvals, name, offset)),
-            "run" => &["id"],
-            _ => &["name"],
+        let (list, fields): (_, &[&str]) = match root {
+            "inputs" => (Some(&mut references.inputs), &[]),
+            "env" => (Some(&mut references.env), &[]),
+            "steps" => (Some(&mut references.steps), &[]),
+            "approval" => (Some(&mut references.approvals), &[]),
+            "run" => (None, &["id"]),
+            _ => (None, &["name"]),
         };
+        if let Some(list) = list {
+            note(list, name, offset);
+            return Ok(());
+        }
         if fields.contains(&name) {
             return Ok(());
         }
@@ -270,10 +286,10 @@ fn literal(expression: &IdedExpr) -> Option<&str> {
 }
 
 fn ask_for_existing(operand: &mut IdedExpr) {
-    if let Expr::Ident(name) = &mut operand.expr {
-        if name == "env" {
-            EXISTING_ENV.clone_into(name);
-        }
+    if let Expr::Ident(name) = &mut operand.expr
+        && name == "env"
+    {
+        EXISTING_ENV.clone_into(name);
     }
 }
 

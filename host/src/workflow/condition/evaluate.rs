@@ -120,12 +120,12 @@ fn output(step: Option<&StepFacts<'_>>) -> cel::Value {
     let Some(output) = step.and_then(|step| step.output.as_deref()) else {
         return HashMap::<String, cel::Value>::new().into();
     };
-    let whole = to_cel(output);
-    let mut keys: HashMap<String, cel::Value> = match output {
-        Value::Object(keys) => keys.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect(),
-        _ => HashMap::new(),
+    let Value::Object(members) = output else {
+        return HashMap::from([("output", to_cel(output))]).into();
     };
-    keys.entry("output".to_owned()).or_insert(whole);
+    let whole: HashMap<String, cel::Value> = members.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();
+    let mut keys = whole.clone();
+    keys.entry("output".to_owned()).or_insert_with(|| whole.into());
     keys.into()
 }
 

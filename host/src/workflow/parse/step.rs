@@ -126,7 +126,7 @@ impl Steps {
         let text = fields.string("id")?;
         let valid = check_id(&text).map_err(|problem| {
             let place = fields.place("id");
-            fields.report(Diagnostic { place, ..problem });
+            fields.report(Diagnostic { place, ..*problem });
         });
         let id = self.intern(text);
         let defined = self.ids.entry(id.clone()).or_default();
@@ -213,29 +213,47 @@ impl Steps {
         let mut suggestions = MAX_SUGGESTIONS;
         for step in &mut self.steps {
             let place = |index| Place::value(format!("/steps/{}/depends_on/{index}", step.index));
-            let mut seen: HashMap<StepId, usize> = HashMap::new();
-            let mut kept = Vec::with_capacity(step.depends_on.len());
-            for (index, id) in mem::take(&mut step.depends_on).into_iter().enumerate() {
+            let named = mem::take(&mut step.depends_on);
+            let mut seen = Seen::default();
+            let mut kept = Vec::with_capacity(named.len());
+            for (index, id) in named.iter().enumerate() {
                 let defined = self.ids.get(id.as_str()).copied().unwrap_or_default();
                 if id.as_str().is_empty() {
                     // Reported when it was read.
                 } else if defined.index.is_none() {
-                    let problem = unknown_dependency(place(index), &id, &names, suggestions > 0);
+                    problems.push(unknown_dependency(place(index), id, &names, suggestions > 0));
                     suggestions = suggestions.saturating_sub(1);
-                    problems.push(problem);
-                } else if let Some(first) = seen.insert(id.clone(), index) {
+                } else if let Some(first) = seen.first(&named, index) {
                     problems.push(
                         Diagnostic::warning("duplicate-dependency", place(index), format!("`{id}` is named twice"))
                             .with_related("it is first here", place(first)),
                     );
                 } else if defined.kept {
-                    kept.push(id);
+                    kept.push(id.clone());
                 }
             }
             step.depends_on = kept;
         }
         self.steps.shrink_to_fit();
         self.steps
+    }
+}
+
+/// Finds what was named before. Most steps depend on a few others; only a long list is worth a table.
+#[derive(Default)]
+struct Seen<'a> {
+    firsts: HashMap<&'a str, usize>,
+}
+
+impl<'a> Seen<'a> {
+    /// Where the id at `index` was named first, if that was earlier. To be asked for each index in order.
+    fn first(&mut self, ids: &'a [StepId], index: usize) -> Option<usize> {
+        let id = ids[index].as_str();
+        if ids.len() <= 16 {
+            return ids[..index].iter().position(|earlier| earlier.as_str() == id);
+        }
+        let first = *self.firsts.entry(id).or_insert(index);
+        (first < index).then_some(first)
     }
 }
 
@@ -248,32 +266,27 @@ fn unknown_dependency(place: Place, id: &StepId, names: &[&str], suggest: bool) 
 }
 
 /// A step's id consists of ASCII letters, digits, `_` and `-`, so that `steps.ID.key` reads in one way only.
-fn check_id(id: &str) -> Result<(), Diagnostic> {
-    let invalid = |message: String| Diagnostic::error("invalid-id", Place::default(), message);
-    if id.is_empty() {
-        return Err(invalid("the step's id is empty".to_owned()));
-    }
-    if id.len() > MAX_ID {
-        return Err(invalid(format!("the step's id is longer than {MAX_ID} bytes")));
-    }
+fn check_id(id: &str) -> Result<(), Box<Diagnostic>> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match id.chars().find(|c| !allowed(*c)) {
-        None if id.starts_with('-') => {
-            Err(invalid("a step's id can't begin with `-`".to_owned())
-                .with_hint("on a command line it would be an option"))
-        }
-        None => Ok(()),
-        Some(wrong) => {
-            let message = format!("a step's id can't hold `{}`", wrong.escape_debug());
-            let better: String = id.trim().chars().map(|c| if allowed(c) { c } else { '-' }).collect();
-            let better = better.trim_matches('-');
-            let hint = "it consists of ASCII letters, digits, `_` and `-`";
-            Err(invalid(message).with_hint(match better {
-                "" => hint.to_owned(),
-                better => format!("{hint}, e.g. `{better}`"),
-            }))
-        }
-    }
+    let wrong = id.chars().find(|c| !allowed(*c));
+    let (message, hint) = if id.is_empty() {
+        ("the step's id is empty".to_owned(), None)
+    } else if id.len() > MAX_ID {
+        (format!("the step's id is longer than {MAX_ID} bytes"), None)
+    } else if let Some(wrong) = wrong {
+        let better: String = id.trim().chars().map(|c| if allowed(c) { c } else { '-' }).collect();
+        let example = match better.trim_matches('-') {
+            "" => String::new(),
+            better => format!(", e.g. `{better}`"),
+        };
+        let hint = format!("it consists of ASCII letters, digits, `_` and `-`{example}");
+        (format!("a step's id can't hold `{}`", wrong.escape_debug()), Some(hint))
+    } else if id.starts_with('-') {
+        ("a step's id can't begin with `-`".to_owned(), Some("on a command line it would be an option".to_owned()))
+    } else {
+        return Ok(());
+    };
+    Err(Box::new(Diagnostic { hint, ..Diagnostic::error("invalid-id", Place::default(), message) }))
 }
 
 /// Zero means the default, as it always has.

@@ -431,6 +431,22 @@ fn a_step_that_can_t_be_read_causes_no_further_errors() {
 }
 
 #[test]
+fn a_dependency_that_is_named_twice_is_kept_once() {
+    for others in [1, 40] {
+        let mut steps: Vec<_> = (0..others).map(|n| json!({ "id": format!("s{n}"), "type": "print" })).collect();
+        let mut names: Vec<_> = (0..others).map(|n| format!("s{n}")).collect();
+        names.push("s0".to_owned());
+        steps.push(json!({ "id": "last", "type": "print", "depends_on": names }));
+        let (workflow, problems) =
+            parse(&Source::from_text("w.json", json!({ "name": "w", "steps": steps }).to_string()));
+        let pointer = |index: usize| format!("/steps/{others}/depends_on/{index}");
+        assert_eq!((problems.len(), &problems[0].place.pointer), (1, &pointer(others)));
+        assert_eq!(problems[0].related.as_ref().unwrap().1.pointer, pointer(0));
+        assert_eq!(workflow.unwrap().steps[others].depends_on.len(), others);
+    }
+}
+
+#[test]
 fn steps_are_an_array_that_is_not_empty() {
     assert!(report(r#"{"name":"w"}"#).contains("`steps` is missing"));
     assert!(report(r#"{"name":"w","steps":[]}"#).contains("at least one step"));

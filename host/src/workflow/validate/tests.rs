@@ -94,7 +94,7 @@ fn templates_and_conditions_are_checked() {
     assert!(report.contains("error[template-syntax]") && report.contains("at /steps/0/config/message"), "{report}");
     assert_eq!(
         step_report(r#""type": "shell", "if": "env.A == '' && inputs.regoin == 'eu'""#),
-        "w.json:2:45: error[unknown-input]: there is no input `regoin`\n  at /steps/0/if\n  hint: did you mean `region`?"
+        "w.json:2:40: error[unknown-input]: there is no input `regoin`\n  at /steps/0/if\n  hint: did you mean `region`?"
     );
 }
 
