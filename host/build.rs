@@ -34,6 +34,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), String> {
     let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    println!("cargo::rustc-env=WASMTIME_VERSION={}", wasmtime_version()?);
     require_wasm_target()?;
     let wasm_dir = build_components(&out_dir)?;
     let engine = ahead_of_time_engine()?;
@@ -59,6 +60,15 @@ fn run() -> Result<(), String> {
     table.push_str("];\n");
     write(&out_dir.join("built_in.rs"), table.as_bytes())?;
     Ok(())
+}
+
+/// The version that the lock file has, for `shiro version`: the crate doesn't say it itself.
+fn wasmtime_version() -> Result<String, String> {
+    let lock = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../Cargo.lock");
+    let text = fs::read_to_string(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    let mut lines = text.lines().skip_while(|line| *line != "name = \"wasmtime\"");
+    let version = lines.nth(1).and_then(|line| line.strip_prefix("version = \"")?.strip_suffix('"'));
+    version.map(str::to_owned).ok_or_else(|| format!("{}: there is no wasmtime", lock.display()))
 }
 
 /// An engine for the target's baseline processor: not this machine's, which may be newer than the one shiro runs on. None

@@ -14,12 +14,12 @@ use super::args::{ColorChoice, RunArgs, StateStore};
 use super::ci::{Ci, Environment};
 use super::error::{BUG, CliError, STATE};
 use super::output::Output;
-use super::project::{Project, plugin_error};
+use super::project::Project;
 use super::start::{Asked, Start};
 use super::{dry_run, inputs, start, status};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RunState, Setup, signals};
-use crate::event::{Digests, Event, Job, Notice, RunStarted, Tell};
+use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{RunId, StepId};
 use crate::journal::{Journal, JournalError, Loaded, RunKey, RunLock, Store, StoreKind};
 use crate::plugin::{RunnerOptions, SandboxRunner};
@@ -244,8 +244,7 @@ impl<'a> Session<'a> {
                 job_env: std::env::vars_os().collect(),
                 grace: options.grace,
             },
-        )
-        .map_err(plugin_error)?;
+        );
         let tell = self.output.reporter(&self.project, resumed);
         for message in self.project.warnings.iter().chain(&warnings) {
             tell.tell(Notice::Warning { step: None, message: &self.secrets.mask(message) });

@@ -39,6 +39,11 @@ impl Catalog {
         Self { plugin_dirs, runtime: OnceLock::new() }
     }
 
+    /// The directories that components of one's own are looked for in.
+    pub fn dirs(&self) -> &[PathBuf] {
+        &self.plugin_dirs
+    }
+
     /// Every known type, by name. A directory that can't be read, or a `.wasm` file whose name can't be a type's, is an
     /// error.
     pub fn names(&self) -> Result<Vec<KnownType>, PluginError> {

@@ -44,3 +44,9 @@ pub use error::PluginError;
 pub use grants::{GrantPlan, grants_for};
 pub use loaded::{LoadedType, Source};
 pub use runner::{RunnerOptions, SandboxRunner};
+
+/// The version of the step interface (`shiro:step`) that components are built for.
+pub const INTERFACE_VERSION: &str = "0.1.0";
+
+/// The version of the WebAssembly runtime.
+pub const WASMTIME_VERSION: &str = env!("WASMTIME_VERSION");
