@@ -9,7 +9,6 @@ use shiro_step::Text;
 
 use crate::timeout::Timeout;
 
-/// The config of a `shell` step.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("anyOf" = [{ "required": ["command"] }, { "required": ["script"] }]))]
