@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
-use crate::id::{StepId, StepType};
+use crate::id::{Digest, StepId, StepType};
 
-/// A workflow file.
+/// A workflow file. With errors among the diagnostics it is there to be checked further, never to be run: steps that can't
+/// be understood are left out, and so are dependencies on them.
 #[derive(Clone, Debug)]
 pub struct Workflow {
     /// Its name: not empty.
@@ -25,6 +26,8 @@ pub struct Workflow {
     pub not_secrets: Vec<String>,
     /// The steps, in file order: at least one.
     pub steps: Vec<Step>,
+    /// What the whole file means (see [`super::digest`]).
+    pub digest: Digest,
 }
 
 /// One input.
@@ -66,6 +69,8 @@ pub enum OutputFormat {
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// Its place in the file's `steps`, from 0.
+    pub index: usize,
     /// Its id.
     pub id: StepId,
     /// Its type.
@@ -90,6 +95,15 @@ pub struct Step {
     pub save_output: bool,
     /// It may run again when a process died while it ran.
     pub idempotent: bool,
+    /// What the step's object in the file means (see [`super::digest`]).
+    pub digest: Digest,
+}
+
+impl Step {
+    /// The JSON Pointer of one of its fields in the file.
+    pub fn pointer(&self, field: &str) -> String {
+        format!("/steps/{}/{field}", self.index)
+    }
 }
 
 /// `retry` of a step.

@@ -1,1 +1,0 @@
-//! Secret values: which they are, how they are masked, and how a journal refers to them.
