@@ -71,7 +71,7 @@ struct Node {
     phase: Phase,
     /// How many of the steps it depends on are not settled; for a final step, one more for all the others.
     unsettled: u32,
-    /// A step before it that failed.
+    /// A step before it that failed: the first in the file.
     cause: Option<StepIndex>,
     /// Something before it was skipped for a failure elsewhere; for a final step, something failed.
     hindered: bool,
@@ -79,6 +79,8 @@ struct Node {
     gated: bool,
     /// It comes at the end, or after a step that does.
     late: bool,
+    /// It ended well in an earlier process, but something before it runs again: what comes after it waits for that.
+    ended_before: bool,
 }
 
 /// The state of scheduling. Every step that is started or skipped must be reported back by exactly one of the methods that
@@ -128,19 +130,15 @@ impl Scheduler {
             let runs_before = |dependency: &StepIndex| behind[dependency.get()];
             let something_before_runs =
                 plan.dependencies(step).iter().any(runs_before) || plan.is_final(step) && anything_early_runs;
-            let is_open = match standing(step) {
-                Standing::Open => true,
-                Standing::Done => false,
-                Standing::Waiting => {
-                    self.nodes[step.get()].phase = Phase::Gate;
-                    true
-                }
-                Standing::ConditionFalse => something_before_runs,
-            };
-            behind[step.get()] = is_open || something_before_runs;
-            if !is_open {
-                self.settle(step);
+            let node = &mut self.nodes[step.get()];
+            match standing(step) {
+                Standing::Waiting => node.phase = Phase::Gate,
+                Standing::Done if something_before_runs => node.ended_before = true,
+                Standing::ConditionFalse if something_before_runs => {}
+                Standing::Done | Standing::ConditionFalse => self.settle(step),
+                Standing::Open => {}
             }
+            behind[step.get()] = self.nodes[step.get()].phase != Phase::Settled;
         }
         for step in plan.steps() {
             if self.nodes[step.get()].unsettled == 0 {
@@ -153,7 +151,13 @@ impl Scheduler {
     /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
     pub(super) fn decide(&mut self) -> Option<Decision> {
         while let Some(Reverse(step)) = self.decidable.pop() {
-            let Node { phase: Phase::Decidable, cause, hindered, gated, .. } = self.nodes[step.get()] else { continue };
+            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()] else {
+                continue;
+            };
+            if ended_before {
+                self.settle(step);
+                continue;
+            }
             let after_failure = cause.is_some() || hindered;
             if gated || !self.asks_how_things_went(step) && (after_failure || self.is_stopping()) {
                 self.nodes[step.get()].hindered = true;
@@ -265,7 +269,8 @@ impl Scheduler {
         self.unsettled -= 1;
         for &dependent in plan.dependents(step) {
             let node = &mut self.nodes[dependent.get()];
-            node.cause = node.cause.or(cause);
+            // The first in the file, whichever failed first.
+            node.cause = node.cause.into_iter().chain(cause).min();
             node.hindered |= hindered;
             node.gated |= gated;
             node.unsettled -= 1;
@@ -313,6 +318,7 @@ fn nodes(plan: &Plan) -> Vec<Node> {
             hindered: false,
             gated: false,
             late: plan.is_final(step),
+            ended_before: false,
         })
         .collect();
     for &step in plan.order() {

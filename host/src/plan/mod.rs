@@ -4,6 +4,8 @@ mod graph;
 mod references;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

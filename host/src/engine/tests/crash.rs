@@ -1,0 +1,162 @@
+//! Random graphs, with a crash after or before any batch: what was recorded as completed never runs again, and the run ends
+//! as if nothing had happened.
+
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+#[derive(Clone, Debug)]
+struct RandomStep {
+    depends_on: Vec<prop::sample::Index>,
+    fails: bool,
+    tolerated: bool,
+    pause: bool,
+    condition: Option<&'static str>,
+    ms: u64,
+    transient_failures: u64,
+}
+
+fn random_step() -> impl Strategy<Value = RandomStep> {
+    let condition = prop_oneof![
+        8 => Just(None),
+        1 => Just(Some("always()")),
+        1 => Just(Some("failure()")),
+        1 => Just(Some("inputs.colour == 'blue'")),
+        1 => Just(Some("inputs.colour == 'red'")),
+    ];
+    (
+        prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.15),
+        condition,
+        0_u64..4,
+        prop_oneof![4 => Just(0_u64), 1 => 1_u64..3],
+    )
+        .prop_map(|(depends_on, fails, tolerated, pause, condition, ms, transient_failures)| RandomStep {
+            depends_on,
+            fails,
+            tolerated,
+            pause,
+            condition,
+            ms,
+            transient_failures,
+        })
+}
+
+fn steps(random: &[RandomStep]) -> Value {
+    let step = |(position, step): (usize, &RandomStep)| {
+        let depends_on: HashSet<_> = match position {
+            0 => HashSet::new(),
+            _ => step.depends_on.iter().map(|index| format!("s{}", index.index(position))).collect(),
+        };
+        let mut config = json!({ "ms": step.ms });
+        if step.fails {
+            config["fail"] = json!({});
+        } else if step.transient_failures > 0 {
+            config["fail"] = json!({ "transient": true });
+            config["failures"] = step.transient_failures.into();
+        }
+        let mut step = json!({
+            "id": format!("s{position}"), "depends_on": depends_on, "continue_on_error": step.tolerated, "pause": step.pause,
+            "retry": { "max_attempts": 3, "delay": "1ms" }, "config": config,
+            "if": step.condition.unwrap_or("true"), "idempotent": true,
+        });
+        if step["if"] == "true" {
+            step.as_object_mut().unwrap().remove("if");
+        }
+        step
+    };
+    random.iter().enumerate().map(step).collect()
+}
+
+/// Runs to the end, over pauses and crashes. A crash comes after so many batches of a process; then the next one counts.
+async fn to_the_end(world: &mut World, crashes: &[(usize, bool)]) -> Finish {
+    let mut crashes = crashes.iter();
+    for _ in 0..200 {
+        world.full_after = crashes.next().copied();
+        match world.process().await {
+            Ok(Finish::Paused { .. }) | Err(EngineError::Record(_)) => match world.state().end() {
+                Some(End::Finished { outcome: Outcome::Succeeded, .. }) => return Finish::Succeeded,
+                Some(End::Finished { exit_code, .. }) => return Finish::Failed { exit_code: *exit_code },
+                _ => {}
+            },
+            Ok(finish) => return finish,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it never ends: {:?}", world.statuses());
+}
+
+/// What must hold of any journal: the fold accepts it, a step starts only when all before it is settled, and nothing starts
+/// behind a gate that nobody has opened.
+fn check_journal(world: &World) -> Result<(), TestCaseError> {
+    let plan = &world.plan;
+    let mut state = RunState::for_plan(Arc::clone(plan));
+    for record in world.records() {
+        if let Event::StepStarted { step, .. } = &record.event {
+            let step = plan.find(step.as_str()).unwrap();
+            let mut before = plan.dependencies(step).to_vec();
+            for other in &before {
+                let status = state.at(*other).status();
+                prop_assert!(
+                    !matches!(status, Status::Pending | Status::Running { .. } | Status::Retrying),
+                    "{:?} started while {:?} {}", plan.step(step).id, plan.step(*other).id, status
+                );
+            }
+            while let Some(other) = before.pop() {
+                prop_assert!(state.at(other).gate() != Gate::Waiting, "{:?} passed a gate", plan.step(step).id);
+                before.extend(plan.dependencies(other));
+            }
+        }
+        state.apply(&record).map_err(|error| TestCaseError::fail(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_crash_changes_nothing_in_the_end(
+        random in prop::collection::vec(random_step(), 1..14),
+        crashes in prop::collection::vec((0_usize..6, any::<bool>()), 0..8),
+        jobs in 1_usize..5,
+    ) {
+        let new_world = || {
+            let mut world = World::new(steps(&random));
+            // Without it, which of several independent steps start before a failure is a matter of time.
+            world.options = Options { jobs, keep_going: true, ..Options::default() };
+            world
+        };
+        let mut calm = new_world();
+        let finish = block_on(to_the_end(&mut calm, &[]));
+        check_journal(&calm)?;
+        let mut world = new_world();
+        prop_assert_eq!(block_on(to_the_end(&mut world, &crashes)), finish);
+        check_journal(&world)?;
+        prop_assert_eq!(world.statuses(), calm.statuses());
+        prop_assert!(world.runner.most_at_once.load(Ordering::SeqCst) <= jobs);
+    }
+
+    #[test]
+    fn without_keep_going_the_journal_is_sound_all_the_same(
+        random in prop::collection::vec(random_step(), 1..14),
+        crashes in prop::collection::vec((0_usize..6, any::<bool>()), 0..8),
+        jobs in 1_usize..5,
+    ) {
+        let mut world = World::new(steps(&random));
+        world.options.jobs = jobs;
+        block_on(to_the_end(&mut world, &crashes));
+        check_journal(&world)?;
+        let ended = world.statuses().iter().all(|status| !status.ends_with("pending") && !status.ends_with("running"));
+        prop_assert!(ended, "{:?}", world.statuses());
+    }
+}

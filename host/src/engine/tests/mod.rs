@@ -1,0 +1,271 @@
+//! The engine with a fake runner: steps do what their config says.
+
+mod crash;
+mod resume;
+mod run;
+mod scheduler;
+mod state;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::description::Description;
+use crate::event::{Approver, Digests, Job, Level, RunStarted, Stream};
+use crate::id::{Digest, RunId, StepType};
+use crate::outcome::FailureClass;
+use crate::plan::testing::plan;
+use crate::step::{StepRequest, StepSuccess};
+use crate::workflow::TypeInfo;
+
+/// Runs steps of the types `fake` and `pure`. What a config may hold:
+///
+/// * `output`: what the step gives out.
+/// * `fail`: the class, code and so on of its failure; `failures`: only that many attempts fail.
+/// * `ms`: how long it takes. `stubborn`: also when it is told to stop.
+/// * `write`, `panic`: text.
+#[derive(Default)]
+pub(super) struct FakeRunner {
+    /// `start ID`, `end ID`, and `stop ID` for an attempt that was told to stop.
+    pub(super) log: Mutex<Vec<String>>,
+    pub(super) requests: Mutex<Vec<(String, Value)>>,
+    running: AtomicUsize,
+    pub(super) most_at_once: AtomicUsize,
+}
+
+impl FakeRunner {
+    fn note(&self, what: &str, step: &StepId) {
+        self.log.lock().unwrap().push(format!("{what} {step}"));
+    }
+
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl StepRunner for FakeRunner {
+    async fn run(&self, mut request: StepRequest) -> Result<StepSuccess, Failure> {
+        self.note("start", &request.step);
+        self.requests.lock().unwrap().push((request.step.to_string(), request.config.clone()));
+        let at_once = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(at_once, Ordering::SeqCst);
+        let config = &request.config;
+        let time = Duration::from_millis(config.get("ms").and_then(Value::as_u64).unwrap_or(0));
+        let stopped = tokio::select! {
+            () = tokio::time::sleep(time) => false,
+            _ = request.cancel.wait_for(|stop| *stop), if config.get("stubborn").is_none() => true,
+        };
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        if stopped {
+            self.note("stop", &request.step);
+            return Err(Failure::new(FailureClass::Step, "stopped", "told to stop"));
+        }
+        self.note("end", &request.step);
+        if let Some(text) = config.get("write").and_then(Value::as_str) {
+            request.sink.output(Stream::Stdout, text.as_bytes());
+            request.sink.log(Level::Info, text);
+        }
+        if let Some(text) = config.get("panic").and_then(Value::as_str) {
+            panic!("{text}");
+        }
+        let failures = config.get("failures").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        match config.get("fail") {
+            Some(fail) if u64::from(request.attempt) <= failures => {
+                let mut failure = json!({ "class": "step", "transient": false, "code": "no", "message": "it said no" });
+                failure.as_object_mut().unwrap().extend(fail.as_object().unwrap().clone());
+                Err(serde_json::from_value(failure).unwrap())
+            }
+            _ => Ok(StepSuccess { output: config.get("output").cloned().unwrap_or(json!({})) }),
+        }
+    }
+
+    fn is_pure(&self, step_type: &StepType) -> bool {
+        step_type.as_str() == "pure"
+    }
+}
+
+/// What was told.
+#[derive(Default)]
+pub(super) struct Heard(pub(super) Mutex<Vec<String>>);
+
+impl Tell for Heard {
+    fn tell(&self, notice: Notice<'_>) {
+        let text = match notice {
+            Notice::Recorded(record) => format!("recorded {}", serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap()),
+            Notice::Output { line, .. } => format!("output {line}"),
+            Notice::Log { message, .. } => format!("log {message}"),
+            Notice::Warning { message, .. } => format!("warning {message}"),
+        };
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+/// A run over as many processes as it takes, with its journal in memory.
+pub(super) struct World {
+    pub(super) plan: Arc<Plan>,
+    pub(super) options: Options,
+    pub(super) runner: Arc<FakeRunner>,
+    pub(super) heard: Arc<Heard>,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) inputs: Value,
+    pub(super) types: Arc<StepTypes>,
+    pub(super) journal: Arc<Mutex<Vec<Record>>>,
+    /// How many records each batch had.
+    pub(super) batches: Arc<Mutex<Vec<usize>>>,
+    /// The disk is full once this many batches are written; with `true`, the last batch gets there all the same.
+    pub(super) full_after: Option<(usize, bool)>,
+    pub(super) rerun: Vec<StepId>,
+    pub(super) skip: Vec<StepId>,
+    pub(super) approve: bool,
+    pub(super) signals: (mpsc::UnboundedSender<Signal>, Option<mpsc::UnboundedReceiver<Signal>>),
+}
+
+impl World {
+    pub(super) fn new(steps: Value) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self {
+            plan: Arc::new(plan(steps)),
+            options: Options::default(),
+            runner: Arc::default(),
+            heard: Arc::default(),
+            secrets: Arc::default(),
+            env: BTreeMap::new(),
+            inputs: json!({ "colour": "blue" }),
+            types: Arc::new(types()),
+            journal: Arc::default(),
+            batches: Arc::default(),
+            full_after: None,
+            rerun: Vec::new(),
+            skip: Vec::new(),
+            approve: true,
+            signals: (sender, Some(receiver)),
+        }
+    }
+
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.journal.lock().unwrap().clone()
+    }
+
+    pub(super) fn state(&self) -> RunState {
+        RunState::new().fold(&self.records()).unwrap()
+    }
+
+    /// One process: starts the run or goes on with it.
+    pub(super) async fn process(&mut self) -> Result<Finish, EngineError> {
+        let state = RunState::for_plan(Arc::clone(&self.plan)).fold(&self.records()).unwrap();
+        let begin = match state.started() {
+            None => vec![self.run_started()],
+            Some(_) => super::resume::events(
+                &state,
+                &self.plan,
+                &super::resume::Resume {
+                    job: &Job::default(),
+                    shiro: "0.1.0",
+                    approver: &alice(),
+                    approve: self.approve,
+                    rerun: &self.rerun,
+                    skip: &self.skip,
+                },
+            )
+            .unwrap(),
+        };
+        let (journal, batches, full_after) = (Arc::clone(&self.journal), Arc::clone(&self.batches), self.full_after);
+        let mut written = 0;
+        let record: RecordFn = Box::new(move |records| {
+            written += 1;
+            let is_full = full_after.is_some_and(|(batches, _)| written > batches);
+            let arrives = full_after.is_none_or(|(batches, arrives)| written <= batches || arrives && written == batches + 1);
+            if arrives {
+                journal.lock().unwrap().extend_from_slice(records);
+                batches.lock().unwrap().push(records.len());
+            }
+            if is_full { Err("no space left on device".into()) } else { Ok(()) }
+        });
+        let stop = self.signals.1.take().unwrap_or_else(|| mpsc::unbounded_channel().1);
+        run(Setup {
+            plan: Arc::clone(&self.plan),
+            state,
+            begin,
+            runner: Arc::clone(&self.runner),
+            record,
+            tell: self.heard.clone(),
+            secrets: Arc::clone(&self.secrets),
+            env: Arc::new(self.env.clone()),
+            types: Arc::clone(&self.types),
+            options: self.options,
+            stop,
+        })
+        .await
+    }
+
+    fn run_started(&self) -> Event {
+        let digest = Digest::of(b"");
+        Event::RunStarted(RunStarted {
+            run: RunId::new("run-1"),
+            workflow: "test".into(),
+            shiro: "0.1.0".into(),
+            digests: Digests { workflow: digest, inputs: digest, plugins: BTreeMap::new(), steps: BTreeMap::new() },
+            inputs: self.secrets.seal(self.inputs.clone()),
+            job: Job::default(),
+        })
+    }
+
+    /// Each step's status, in file order, as `id: status`.
+    pub(super) fn statuses(&self) -> Vec<String> {
+        let state = self.state();
+        let status = |step| {
+            let id = &self.plan.step(step).id;
+            let status = state.step(id.as_str()).map_or("pending".to_owned(), |step| match step.status() {
+                Status::Pending => "pending".into(),
+                Status::Running { .. } => "running".into(),
+                Status::Retrying => "retrying".into(),
+                Status::Succeeded => "succeeded".into(),
+                Status::Failed { tolerated: true } => "tolerated".into(),
+                Status::Failed { tolerated: false } => "failed".into(),
+                Status::Skipped(reason) => match &**reason {
+                    SkipReason::Dependency(cause) => format!("skipped for {cause}"),
+                    SkipReason::Condition => "skipped by condition".into(),
+                    SkipReason::EarlierFailure => "skipped".into(),
+                    SkipReason::Human => "skipped by a human".into(),
+                },
+                Status::Interrupted { .. } => "interrupted".into(),
+                Status::TakenAsDone => "taken as done".into(),
+            });
+            format!("{id}: {status}")
+        };
+        self.plan.steps().map(status).collect()
+    }
+
+    /// The config with which the last attempt of a step was asked to run.
+    pub(super) fn config(&self, step: &str) -> Value {
+        let requests = self.runner.requests.lock().unwrap();
+        requests.iter().rev().find(|(id, _)| id == step).map(|(_, config)| config.clone()).expect("it ran")
+    }
+
+    pub(super) fn failure(&self, step: &str) -> Failure {
+        self.state().failure(step).cloned().expect("it failed")
+    }
+}
+
+pub(super) fn alice() -> Approver {
+    Approver { by: Some("alice".into()), verified: false, source: "GITLAB_USER_LOGIN".into() }
+}
+
+fn types() -> StepTypes {
+    let description = |name: &str| -> Description {
+        serde_json::from_value(json!({
+            "name": name, "version": "1.0.0", "summary": "Does what it is told.",
+            "config_schema": { "properties": {
+                "token": { "type": "string", "writeOnly": true },
+                "count": { "type": "integer" },
+                "script": { "type": "string", "contentMediaType": "text/x-shellscript" }
+            } }
+        }))
+        .unwrap()
+    };
+    let loaded = ["fake", "pure"].map(|name| (StepType::new(name), TypeInfo::new(description(name)).unwrap()));
+    StepTypes { loaded: loaded.into(), ..StepTypes::default() }
+}

@@ -1,0 +1,239 @@
+use serde_json::{Value, json};
+
+use super::super::scheduler::{Decision, Scheduler, Standing};
+use super::*;
+use crate::workflow::condition::Facts;
+
+/// Drives a scheduler with one step at a time. In `ends`, `id!` fails and `id~` fails but is tolerated; the rest succeeds.
+/// Gives what happened: `id` succeeded, `id!`, `id~`, `id?` (its `if` was false), `id-cause` and `id-` (skipped).
+fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
+    let plan = Arc::new(plan(steps));
+    let id = |step: StepIndex| plan.step(step).id.to_string();
+    let standing = |step: StepIndex| {
+        let word = |suffix: &str| standing.split(' ').any(|word| word == format!("{}{suffix}", id(step)));
+        match () {
+            () if word("") => Standing::Done,
+            () if word("||") => Standing::Waiting,
+            () if word("?") => Standing::ConditionFalse,
+            () => Standing::Open,
+        }
+    };
+    let mut scheduler = Scheduler::new(Arc::clone(&plan), keep_going, standing);
+    let mut happened = Vec::new();
+    loop {
+        while let Some(decision) = scheduler.decide() {
+            match decision {
+                Decision::Skip { step, cause } => {
+                    happened.push(format!("{}-{}", id(step), cause.map(id).unwrap_or_default()));
+                }
+                Decision::Evaluate { step, after_failure } => {
+                    let runs = evaluate(&plan, step, after_failure);
+                    scheduler.evaluated(step, runs);
+                    if !runs {
+                        happened.push(format!("{}?", id(step)));
+                    }
+                }
+            }
+        }
+        if let Some(step) = scheduler.start() {
+            let end = |mark| ends.split(' ').any(|word| word == format!("{}{mark}", id(step)));
+            if end("!") {
+                scheduler.failed(step);
+                happened.push(format!("{}!", id(step)));
+            } else {
+                scheduler.done(step);
+                happened.push(format!("{}{}", id(step), if end("~") { "~" } else { "" }));
+            }
+        } else if scheduler.is_complete() {
+            return happened.join(" ");
+        } else if scheduler.first_failure().is_some() && !scheduler.gates().is_empty() {
+            scheduler.give_up_gates();
+        } else {
+            let gates = scheduler.gates().into_iter().map(id).collect::<Vec<_>>();
+            assert!(!gates.is_empty(), "nothing can happen: {happened:?}");
+            happened.push(format!("|| {}", gates.join(" ")));
+            return happened.join(" ");
+        }
+    }
+}
+
+fn evaluate(plan: &Plan, step: StepIndex, after_failure: bool) -> bool {
+    let facts = Facts {
+        success: !after_failure,
+        failure: after_failure,
+        inputs: &json!({ "colour": "blue" }),
+        run: "",
+        workflow: "",
+        env: &|_| None,
+        step: &|_| None,
+        approval: &|_| None,
+    };
+    plan.step(step).condition.as_ref().unwrap().evaluate(&facts).unwrap()
+}
+
+/// `a b<a c<ab?always()` is three steps: `b` depends on `a`, `c` on both with a condition. `a||` pauses.
+fn steps(text: &str) -> Value {
+    let step = |word: &str| {
+        let (word, condition) = word.split_once('?').map_or((word, None), |(word, text)| (word, Some(text)));
+        let (word, pause) = word.strip_suffix("||").map_or((word, false), |word| (word, true));
+        let (id, depends_on) = word.split_once('<').unwrap_or((word, ""));
+        let depends_on: Vec<_> = depends_on.chars().map(String::from).collect();
+        let mut step = json!({ "id": id, "depends_on": depends_on, "pause": pause });
+        if let Some(condition) = condition {
+            step["if"] = condition.into();
+        }
+        step
+    };
+    text.split(' ').map(step).collect()
+}
+
+const BLUE: &str = "inputs.colour=='blue'";
+const RED: &str = "inputs.colour=='red'";
+
+#[test]
+fn starts_what_may_start_in_file_order() {
+    for (workflow, expected) in [
+        ("a b c", "a b c"),
+        ("a<c b c", "b c a"),
+        ("a b<a c<a d<bc", "a b c d"),
+        ("d<c c<b b<a a e", "a b c d e"),
+    ] {
+        assert_eq!(drive(steps(workflow), "", false, ""), expected, "{workflow}");
+    }
+}
+
+#[test]
+fn a_failure_stops_what_has_not_started() {
+    for (workflow, ends, expected, keep_going) in [
+        ("a b<a c<b d", "a!", "a! b-a c-a d-", "a! b-a c-a d"),
+        ("a b c<b d<ac", "a!", "a! b- c- d-a", "a! b c d-a"),
+        ("a b<a", "a~", "a~ b", "a~ b"),
+        ("a b c", "b!", "a b! c-", "a b! c"),
+    ] {
+        assert_eq!(drive(steps(workflow), ends, false, ""), expected, "{workflow}");
+        assert_eq!(drive(steps(workflow), ends, true, ""), keep_going, "{workflow} with keep_going");
+    }
+}
+
+#[test]
+fn conditions_decide() {
+    for (condition, ends, expected) in [
+        (BLUE, "", "a b c"),
+        // A step that was skipped by its condition is no failure: what depends on it runs.
+        (RED, "", "a b? c"),
+        (BLUE, "a!", "a! b-a c-a"),
+        ("always()", "a!", "a! b c-a"),
+        ("failure()", "a!", "a! b c-a"),
+        ("failure()", "", "a b? c"),
+        ("failure()", "a~", "a~ b? c"),
+        ("success()", "a!", "a! b? c-a"),
+        ("always()", "b!", "a b! c-b"),
+    ] {
+        assert_eq!(drive(steps(&format!("a b<a?{condition} c<b")), ends, false, ""), expected, "{condition}, {ends}");
+    }
+}
+
+#[test]
+fn cleaning_up_after_a_failure_does_not_let_the_rest_go_on() {
+    assert_eq!(drive(steps("a b<a?always() c<b d<c?failure()"), "a!", false, ""), "a! b c-a d");
+    // What was skipped for a failure elsewhere counts for what depends on it as well.
+    assert_eq!(drive(steps("a b c<b?failure() d<b?success()"), "a!", false, ""), "a! b- d? c");
+    // A failure elsewhere does not: nothing that `c` depends on failed.
+    assert_eq!(drive(steps("b a c<b?failure()"), "a!", false, ""), "b c? a!");
+}
+
+#[test]
+fn a_step_without_dependencies_that_asks_how_things_went_comes_last() {
+    for (workflow, ends, expected) in [
+        ("z?always() a b<a", "", "a b z"),
+        ("z?always() a b<a", "a!", "a! b-a z"),
+        ("z?failure() a b", "", "a b z?"),
+        ("z?failure() a b", "b!", "a b! z"),
+        ("z?success() a b", "b!", "a b! z?"),
+        // What comes after such a step does not hold it up.
+        ("z?always() y<z a", "", "a z y"),
+        ("z?always() y<z a", "a!", "a! z y-"),
+        ("z?always() y<az a x?always()", "", "a z y x"),
+        ("z?always()", "", "z"),
+        // A condition that does not ask how things went does not wait.
+        (&format!("z?{BLUE} a"), "", "z a"),
+    ] {
+        assert_eq!(drive(steps(workflow), ends, false, ""), expected, "{workflow}, {ends}");
+    }
+}
+
+#[test]
+fn a_gate_holds_what_is_behind_it() {
+    for (workflow, ends, expected) in [
+        ("a|| b<a c d<c", "", "a c d || a"),
+        ("a|| b|| c<ab", "", "a b || a b"),
+        ("a||", "", "a || a"),
+        ("a b<a||", "", "a b || b"),
+        ("a|| z?always()", "", "a || a"),
+        ("a|| b<a?always()", "", "a || a"),
+        // An approval that could not be asked for was not given.
+        ("a|| b<a", "a~", "a~ || a"),
+        // One that is not needed is not asked for.
+        (&format!("a||?{RED} b<a"), "", "a? b"),
+    ] {
+        assert_eq!(drive(steps(workflow), ends, false, ""), expected, "{workflow}, {ends}");
+    }
+}
+
+#[test]
+fn a_failure_comes_before_a_pause() {
+    for (workflow, ends, expected) in [
+        ("a|| b<a c", "c!", "a c! b-"),
+        ("a|| b<a", "a!", "a! b-a"),
+        // Nothing behind a gate ever runs without an approval, whatever its condition says; what is not behind it does.
+        ("a|| b<a?always() c<b?always() d e<d?always() z?always()", "d!", "a d! e b- c- z"),
+    ] {
+        assert_eq!(drive(steps(workflow), ends, false, ""), expected, "{workflow}, {ends}");
+        assert_eq!(drive(steps(workflow), ends, true, ""), expected, "{workflow}, {ends} with keep_going");
+    }
+}
+
+#[test]
+fn goes_on_from_where_it_stands() {
+    for (workflow, standing, expected) in [
+        ("a b<a c<b", "a", "b c"),
+        ("a b<a c<b", "a b c", ""),
+        ("a|| b<a c", "a||", "c || a"),
+        ("a|| b<a c", "a", "b c"),
+        // A condition that was false is asked again only if something before it runs again.
+        (&format!("a b<a?{BLUE} c<b"), "a b?", "c"),
+        (&format!("a b<a?{BLUE} c<b"), "b?", "a b c"),
+        (&format!("a b<a c<b?{BLUE} d<c"), "b c?", "a c d"),
+        ("a z?failure()", "z?", "a z?"),
+        ("a z?failure()", "a z?", ""),
+        // Nothing that is done runs again, even if what it cleaned up after does.
+        ("a b<a?always() c<b", "b", "a c"),
+        ("a z?always() y<z", "z", "a y"),
+        ("a b<a?always() c<b|| d<c", "b c||", "a || c"),
+    ] {
+        assert_eq!(drive(steps(workflow), "", false, standing), expected, "{workflow} from {standing}");
+    }
+    // What comes after cleaning up still waits for what was cleaned up after.
+    for (workflow, standing, expected) in [
+        ("a b<a?always() c<b", "b", "a! c-a"),
+        ("a z?always() y<z", "z", "a! y-"),
+        ("a b<a?always() c<b?always()", "b", "a! c"),
+    ] {
+        assert_eq!(drive(steps(workflow), "a!", true, standing), expected, "{workflow} from {standing}");
+    }
+}
+
+#[test]
+fn a_step_that_waits_for_its_next_attempt_goes_on_after_a_failure() {
+    let plan = Arc::new(plan(steps("a b c")));
+    let [a, b, c] = [0, 1, 2].map(|step| plan.steps().nth(step).unwrap());
+    let mut scheduler = Scheduler::new(plan, false, |_| Standing::Open);
+    assert_eq!(scheduler.decide(), None);
+    assert_eq!((scheduler.start(), scheduler.start()), (Some(a), Some(b)));
+    scheduler.retry(a);
+    scheduler.failed(b);
+    assert_eq!(scheduler.decide(), Some(Decision::Skip { step: c, cause: None }));
+    assert_eq!((scheduler.start(), scheduler.start()), (Some(a), None));
+    scheduler.done(a);
+    assert!(scheduler.is_complete());
+}

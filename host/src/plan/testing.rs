@@ -1,0 +1,23 @@
+//! Plans for tests, from the steps of a workflow as JSON.
+
+use serde_json::{Value, json};
+
+use super::Plan;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::workflow::{Source, parse};
+
+/// The plan of a workflow with these steps, or what is wrong with it. A step without a `type` is of the type `fake`.
+pub(crate) fn try_plan(mut steps: Value) -> Result<Plan, Vec<Diagnostic>> {
+    for step in steps.as_array_mut().expect("a list of steps") {
+        step.as_object_mut().expect("a step is an object").entry("type").or_insert_with(|| json!("fake"));
+    }
+    let document = json!({ "name": "test", "inputs": { "colour": "blue" }, "steps": steps });
+    let (workflow, problems) = parse(&Source::from_text("workflow.json", document.to_string()));
+    let errors: Vec<_> = problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
+    if errors.is_empty() { Plan::build(workflow.expect("no errors")) } else { Err(errors) }
+}
+
+/// The plan of a workflow with these steps.
+pub(crate) fn plan(steps: Value) -> Plan {
+    try_plan(steps).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
