@@ -7,13 +7,13 @@ use crate::event::{Approver, Job};
 
 /// The job's environment, read once at the start of the process.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(super) struct Environment {
     variables: Vec<(String, String)>,
 }
 
 impl Environment {
     /// The process's environment. Variables that are not UTF-8 can't be named in a workflow and are left out.
-    pub fn of_process() -> Self {
+    pub(super) fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -21,29 +21,29 @@ impl Environment {
     }
 
     /// An environment of these variables.
-    pub fn new(mut variables: Vec<(String, String)>) -> Self {
+    pub(super) fn new(mut variables: Vec<(String, String)>) -> Self {
         variables.sort();
         Self { variables }
     }
 
     /// A variable's value, empty or not.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         let index = self.variables.binary_search_by(|(have, _)| have.as_str().cmp(name)).ok()?;
         Some(&self.variables[index].1)
     }
 
     /// A variable's value, if it is not empty.
-    pub fn filled(&self, name: &str) -> Option<&str> {
+    pub(super) fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
     }
 
     /// All variables, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Which CI system runs this, if one does.
-    pub fn ci(&self) -> Option<Ci> {
+    pub(super) fn ci(&self) -> Option<Ci> {
         if self.get("GITLAB_CI") == Some("true") {
             Some(Ci::Gitlab)
         } else if self.get("GITHUB_ACTIONS") == Some("true") {
@@ -54,7 +54,7 @@ impl Environment {
     }
 
     /// The project's directory: where `.shiro/` is and where steps run.
-    pub fn project_dir(&self) -> PathBuf {
+    pub(super) fn project_dir(&self) -> PathBuf {
         match self.filled("CI_PROJECT_DIR") {
             Some(dir) => PathBuf::from(dir),
             None => std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
@@ -63,7 +63,7 @@ impl Environment {
 
     /// The job, as far as the environment names it. GitLab's variables count wherever they are set, since emulators of
     /// GitLab set them while `GITLAB_CI` says `false`.
-    pub fn job(&self) -> Job {
+    pub(super) fn job(&self) -> Job {
         let text = |name: &str| self.filled(name).map(str::to_owned);
         if self.ci() == Some(Ci::Github) {
             let url = match (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID")) {
@@ -95,12 +95,12 @@ impl Environment {
     }
 
     /// A person started this very job in GitLab (`when: manual`).
-    pub fn is_manual_job(&self) -> bool {
+    pub(super) fn is_manual_job(&self) -> bool {
         self.get("CI_JOB_MANUAL") == Some("true")
     }
 
     /// Who started this process, as far as the environment says: never verified.
-    pub fn approver(&self) -> Approver {
+    pub(super) fn approver(&self) -> Approver {
         let candidates: &[&str] = match self.ci() {
             Some(Ci::Github) => &["GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR"],
             _ => &["GITLAB_USER_LOGIN", "USER", "LOGNAME"],
@@ -116,7 +116,7 @@ impl Environment {
 
 /// A CI system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ci {
+pub(super) enum Ci {
     /// GitLab CI.
     Gitlab,
     /// GitHub Actions.
