@@ -17,8 +17,11 @@ const BY_OPTION: [(&[&str], &[&str]); 9] = [
     (&["env"], &["-S", "--split-string"]),
 ];
 
-/// Programs whose first argument is code, their options that take values, and those that bring the code from elsewhere.
-const BY_OPERAND: [(&[&str], &[(&str, usize)], &[&str]); 5] = [
+/// Names of programs; their options that take values, and how many; those options that bring the code from elsewhere.
+type Operands = (&'static [&'static str], &'static [(&'static str, usize)], &'static [&'static str]);
+
+/// Programs whose first operand is code.
+const BY_OPERAND: [Operands; 5] = [
     (&["awk", "gawk", "mawk", "nawk"], &[("-v", 1), ("-F", 1), ("-i", 1)], &["-f", "--file"]),
     (&["sed", "gsed"], &[("-l", 1)], &["-e", "-f", "--expression", "--file"]),
     (

@@ -106,7 +106,8 @@ pub(super) fn review(words: &[Word], dialect: &Dialect) -> Review {
         "print" if dialect.evaluates_operands() => review.print(arguments),
         "test" => review.test(arguments, dialect),
         "[" => review.test(arguments.split_last().map_or(arguments, |(_, operands)| operands), dialect),
-        "exit" | "return" | "shift" | "break" | "continue" | "ulimit" | "repeat" | "sleep" | "sched"
+        "exit" | "bye" | "logout" | "return" | "shift" | "limit" | "break" | "continue" | "ulimit" | "repeat"
+        | "sleep" | "sched"
             if dialect.evaluates_operands() =>
         {
             review.refuse_all(arguments, Refusal::Arithmetic);

@@ -108,6 +108,7 @@ fn refuses_what_only_some_shells_evaluate() {
         ("[ {{inputs.v}} \"$op\" 1 ]", "bash"),
         ("exit {{inputs.v}}", "zsh"),
         ("printf '%d' {{inputs.v}}", "zsh"),
+        ("logout {{inputs.v}}", "zsh"),
         ("print -P {{inputs.v}}", "zsh"),
         ("set -A x {{inputs.v}}; set -A {{inputs.v}}", "ksh"),
         ("echo $x[{{inputs.v}}]", "zsh"),
