@@ -232,7 +232,11 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with('\'') {
             return self.quoted().map(Value::String);
         }
-        let mut values = serde_json::Deserializer::from_str(self.rest()).into_iter::<Value>();
+        // A value in a stream must be followed by white space unless it ends with a quote or a bracket.
+        let scalar =
+            self.rest().bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
+        let source = if scalar > 0 { &self.rest()[..scalar] } else { self.rest() };
+        let mut values = serde_json::Deserializer::from_str(source).into_iter::<Value>();
         match values.next() {
             Some(Ok(value)) => {
                 self.at += values.byte_offset();

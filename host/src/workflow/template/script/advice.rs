@@ -50,7 +50,11 @@ pub(super) fn refused(refusal: Refusal, expression: &Expression, dialect: &Diale
         Refusal::Assign => {
             ("in a `${name:=word}` without quotes around it", "write `\"${name:=word}\"`, in double quotes".into())
         }
-        Refusal::Brace => ("in braces that the shell may expand", "put the word in double quotes".into()),
+        Refusal::Descriptor => (
+            "behind `>&` or `<&`, where bash expands the text of a value once more",
+            format!("write `>{expression} 2>&1` for a file"),
+        ),
+        Refusal::Brace => ("in braces that the shell may expand", "put the word in double quotes: `\"...\"`".into()),
         Refusal::Dollar => (
             "behind a `$`, which would belong to it",
             format!("take the `$` away: `{expression}`; for a `$` that is text write `\\$`"),

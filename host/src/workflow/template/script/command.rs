@@ -58,10 +58,11 @@ impl Scanner<'_> {
                 Ok(())
             }
             b'<' => self.less(),
-            b'>' => {
-                let len = if matches!(self.peek(1), Some(b'>' | b'&' | b'|')) { 2 } else { 1 };
-                self.redirect(Redirect::File, len)
-            }
+            b'>' => match self.peek(1) {
+                Some(b'&') => self.redirect(Redirect::Descriptor, 2),
+                Some(b'>' | b'|') => self.redirect(Redirect::File, 2),
+                _ => self.redirect(Redirect::File, 1),
+            },
             b')' => self.close_parenthesis(),
             _ => self.word_byte(byte),
         }
@@ -135,7 +136,8 @@ impl Scanner<'_> {
                 }
                 self.here_document()
             }
-            (Some(b'&' | b'>'), _) => self.redirect(Redirect::File, 2),
+            (Some(b'&'), _) => self.redirect(Redirect::Descriptor, 2),
+            (Some(b'>'), _) => self.redirect(Redirect::File, 2),
             _ => self.redirect(Redirect::File, 1),
         }
     }
@@ -235,6 +237,11 @@ impl Scanner<'_> {
 
     /// The text is at its end.
     pub(super) fn finish(&mut self) -> Step {
+        if self.commands().in_pattern() {
+            self.end_pattern();
+        } else if self.commands().expect == Expect::Test {
+            self.end_test_word()?;
+        }
         if self.commands().in_pattern() || self.commands().expect == Expect::Test {
             return Err(self.uncertain("a `case` or `[[` before has no end"));
         }
@@ -297,8 +304,10 @@ impl Scanner<'_> {
             self.refuse(index..index + 1, Refusal::ArgsPlace);
         }
         if let Some(redirect) = redirect {
-            if redirect == Redirect::HereString {
-                self.commands().here_strings.push(word.holes);
+            match redirect {
+                Redirect::File => {}
+                Redirect::Descriptor => self.refuse(word.holes, Refusal::Descriptor),
+                Redirect::HereString => self.commands().here_strings.push(word.holes),
             }
             return Ok(());
         }
@@ -444,19 +453,7 @@ impl Scanner<'_> {
         let first = self.commands().cases.last().is_some_and(|case| case.first);
         match byte {
             b'#' if !self.has_word() && first => self.comment(),
-            b' ' | b'\t' | b'\n' | b'|' | b')' | b';' | b'&' if self.has_word() => {
-                let word = self.commands().word.take().unwrap_or_default();
-                if let Some(index) = word.args {
-                    self.refuse(index..index + 1, Refusal::ArgsPlace);
-                }
-                let commands = self.commands();
-                if first && word.unquoted() == Some("esac") {
-                    commands.cases.pop();
-                    commands.expect = Expect::End;
-                } else if let Some(case) = commands.cases.last_mut() {
-                    case.first = false;
-                }
-            }
+            b' ' | b'\t' | b'\n' | b'|' | b')' | b';' | b'&' if self.has_word() => self.end_pattern(),
             b' ' | b'\t' => self.at += 1,
             b'\n' if first => {
                 if self.pending != self.commands().here_documents.len() {
@@ -485,6 +482,22 @@ impl Scanner<'_> {
             _ => return self.word_byte(byte),
         }
         Ok(())
+    }
+
+    /// A pattern, or the `esac` in its place, is complete.
+    fn end_pattern(&mut self) {
+        let commands = self.commands();
+        let Some(word) = commands.word.take() else { return };
+        let first = commands.cases.last().is_some_and(|case| case.first);
+        if first && word.unquoted() == Some("esac") {
+            commands.cases.pop();
+            commands.expect = Expect::End;
+        } else if let Some(case) = commands.cases.last_mut() {
+            case.first = false;
+        }
+        if let Some(index) = word.args {
+            self.refuse(index..index + 1, Refusal::ArgsPlace);
+        }
     }
 
     /// Within `[[ ... ]]`.

@@ -17,8 +17,11 @@ const BY_OPTION: [(&[&str], &[&str]); 9] = [
     (&["env"], &["-S", "--split-string"]),
 ];
 
-/// Programs whose first argument is code, their options that take values, and those that bring the code from elsewhere.
-const BY_OPERAND: [(&[&str], &[(&str, usize)], &[&str]); 5] = [
+/// Names of programs; their options that take values, and how many; those options that bring the code from elsewhere.
+type Operands = (&'static [&'static str], &'static [(&'static str, usize)], &'static [&'static str]);
+
+/// Programs whose first operand is code.
+const BY_OPERAND: [Operands; 5] = [
     (&["awk", "gawk", "mawk", "nawk"], &[("-v", 1), ("-F", 1), ("-i", 1)], &["-f", "--file"]),
     (&["sed", "gsed"], &[("-l", 1)], &["-e", "-f", "--expression", "--file"]),
     (
@@ -42,6 +45,9 @@ const WRAPPERS: [&str; 16] = [
     "-execdir", "-ok", "--", "builtin",
 ];
 
+/// At most this many interpreters are looked for in one command.
+const CONSIDERED: usize = 16;
+
 /// An argument that reaches an interpreter as code.
 pub(super) struct Nested<'w> {
     pub(super) interpreter: &'w str,
@@ -56,29 +62,24 @@ pub(super) fn nested(words: &[Word]) -> Vec<Nested<'_>> {
         return found;
     }
     let names: Vec<Option<&str>> = words.iter().map(|word| word.literal().map(basename)).collect();
-    let mut taken = 0;
-    for (index, name) in names.iter().enumerate() {
-        let Some(name) = name else { continue };
-        if index < taken {
-            continue;
-        }
+    let interpreters = names.iter().enumerate().filter_map(|(index, name)| Some((index, (*name)?)));
+    for (index, name) in interpreters.filter(|(_, name)| is_interpreter(name)).take(CONSIDERED) {
         let at_command = index == 0 || names[index - 1].is_some_and(|before| WRAPPERS.contains(&before));
-        let all = index + 1..words.len();
-        let code: Vec<usize> =
-            if (at_command && BUILTINS.contains(name)) || (index == 0 || at_command) && ALL.contains(name) {
-                taken = words.len();
-                all.collect()
-            } else {
-                let rest = &words[index + 1..];
-                by_option(name, rest)
-                    .or_else(|| at_command.then(|| by_operand(name, rest)).flatten())
-                    .into_iter()
-                    .map(|code| index + 1 + code)
-                    .collect()
-            };
-        found.extend(
-            code.into_iter().filter(|word| words[*word].is_tainted()).map(|word| Nested { interpreter: name, word }),
-        );
+        let rest = &words[index + 1..];
+        let code = if at_command && (BUILTINS.contains(&name) || ALL.contains(&name)) {
+            index + 1..words.len()
+        } else {
+            let operand = || at_command.then(|| by_operand(name, rest)).flatten();
+            match by_option(name, rest).or_else(operand) {
+                Some(at) => index + 1 + at..index + 2 + at,
+                None => continue,
+            }
+        };
+        let all = code.end == words.len() && code.len() > 1;
+        found.extend(code.filter(|word| words[*word].is_tainted()).map(|word| Nested { interpreter: name, word }));
+        if all {
+            break;
+        }
     }
     found
 }
@@ -87,21 +88,22 @@ pub(super) fn nested(words: &[Word]) -> Vec<Nested<'_>> {
 pub(super) fn reads_code_from_stdin(words: &[Word]) -> Option<&str> {
     const SQL: [&str; 5] = ["psql", "mysql", "mariadb", "sqlite3", "mongosh"];
     const LANGUAGES: [&str; 8] = ["python", "python3", "perl", "ruby", "node", "php", "lua", "bun"];
-    words.iter().enumerate().find_map(|(index, word)| {
-        let name = basename(word.literal()?);
-        let first = index == 0 || WRAPPERS.contains(&basename(words[index - 1].literal()?));
+    let code_from_stdin = |(index, name): (usize, &&str)| {
         let rest = &words[index + 1..];
-        let operand = rest.iter().position(|word| !word.is_option() || word.literal() == Some("-"));
-        let script_given = operand.is_some_and(|at| rest[at].literal() != Some("-"))
-            && !rest.iter().any(|word| word.literal() == Some("-s"));
-        let code_given = by_option(name, rest).is_some();
-        let from_stdin = SQL.contains(&name)
-            || ALL.contains(&name)
-            || ((SHELLS.contains(&name) || LANGUAGES.contains(&name)) && !script_given && !code_given);
-        (first && from_stdin
-            || SHELLS.contains(&name) && from_stdin && rest.iter().any(|word| word.literal() == Some("-s")))
-        .then_some(name)
-    })
+        if SQL.contains(name) || ALL.contains(name) {
+            return true;
+        }
+        let says_so = rest.iter().any(|word| matches!(word.literal(), Some("-s" | "-")));
+        let operand = rest.iter().any(|word| !word.is_option());
+        says_so || !operand && by_option(name, rest).is_none()
+    };
+    let interpreters = words.iter().enumerate().filter_map(|(index, word)| {
+        let name = basename(word.literal()?);
+        let first = index == 0 || words[index - 1].literal().map(basename).is_some_and(|word| WRAPPERS.contains(&word));
+        let known = [&SQL[..], &LANGUAGES, &SHELLS, &ALL].iter().any(|names| names.contains(&name));
+        (known && (first || SHELLS.contains(&name))).then_some((index, name))
+    });
+    interpreters.take(CONSIDERED).find(|(index, name)| code_from_stdin((*index, name))).map(|(_, name)| name)
 }
 
 /// Where in `rest` the value of an option that takes code stands.
@@ -149,6 +151,12 @@ fn by_operand(name: &str, rest: &[Word]) -> Option<usize> {
         index += 1 + with_values.iter().find(|(name, _)| *name == option).map_or(0, |(_, values)| *values);
     }
     None
+}
+
+fn is_interpreter(name: &str) -> bool {
+    [&SHELLS[..], &BUILTINS, &ALL].iter().any(|names| names.contains(&name))
+        || BY_OPTION.iter().any(|(names, _)| names.contains(&name))
+        || BY_OPERAND.iter().any(|(names, ..)| names.contains(&name))
 }
 
 fn basename(program: &str) -> &str {

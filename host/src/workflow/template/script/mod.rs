@@ -108,6 +108,8 @@ enum Refusal {
     Replace,
     /// `${x=word}` outside quotes.
     Assign,
+    /// Behind `>&` or `<&`.
+    Descriptor,
     /// Within braces that may be expanded.
     Brace,
     /// Behind a `$`.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::interpreters::{nested, reads_code_from_stdin};
-use super::word::{HOLE, Word};
+use super::word::{HOLE, OPAQUE, Word};
 use super::{Dialect, Refusal, Warning};
 
 /// What a command does with the values in it.
@@ -77,20 +77,23 @@ pub(super) fn is_evaluated(name: &str) -> bool {
 /// Looks at the words of a simple command, the assignments before it left out.
 pub(super) fn review(words: &[Word], dialect: &Dialect) -> Review {
     let mut review = Review::default();
+    let all = words.len();
     let words = without_prefixes(words);
     let Some((first, arguments)) = words.split_first() else { return review };
     for nested in nested(words) {
         review.warn(&words[nested.word], Warning::Nested(nested.interpreter.to_owned()));
     }
     review.interpreter = reads_code_from_stdin(words).map(str::to_owned);
-    let Some(name) = first.literal() else {
-        review.dynamic_command(first);
+    if first.is_tainted() {
+        review.dynamic_command(first, words.len() == all);
         return review;
-    };
-    match name {
+    }
+    // An expansion in the name may be empty.
+    let name: Vec<u8> = first.text.iter().copied().filter(|byte| *byte != OPAQUE).collect();
+    match std::str::from_utf8(&name).unwrap_or_default() {
         "let" => review.refuse_all(arguments, Refusal::Arithmetic),
-        "declare" | "typeset" | "local" | "export" | "readonly" | "integer" | "float" | "nameref" | "private"
-        | "compound" => review.declaration(name, arguments),
+        name @ ("declare" | "typeset" | "local" | "export" | "readonly" | "integer" | "float" | "nameref"
+        | "private" | "compound") => review.declaration(name, arguments),
         "read" | "mapfile" | "readarray" | "unset" | "getopts" | "wait" | "vared" => {
             review.refuse_all(arguments, Refusal::Name);
         }
@@ -103,7 +106,8 @@ pub(super) fn review(words: &[Word], dialect: &Dialect) -> Review {
         "print" if dialect.evaluates_operands() => review.print(arguments),
         "test" => review.test(arguments, dialect),
         "[" => review.test(arguments.split_last().map_or(arguments, |(_, operands)| operands), dialect),
-        "exit" | "return" | "shift" | "break" | "continue" | "ulimit" | "repeat" | "sleep" | "sched"
+        "exit" | "bye" | "logout" | "return" | "shift" | "limit" | "break" | "continue" | "ulimit" | "repeat"
+        | "sleep" | "sched"
             if dialect.evaluates_operands() =>
         {
             review.refuse_all(arguments, Refusal::Arithmetic);
@@ -113,10 +117,13 @@ pub(super) fn review(words: &[Word], dialect: &Dialect) -> Review {
     review
 }
 
-/// The command without `command`, `builtin` and the like, which run builtins too.
+/// The command without `command`, `builtin` and the like, which run builtins too, and without expansions that may be empty.
 fn without_prefixes(mut words: &[Word]) -> &[Word] {
     while let Some((first, rest)) = words.split_first() {
-        if !matches!(first.literal(), Some("command" | "builtin" | "noglob" | "nocorrect" | "-")) {
+        let may_vanish = !first.quoted && first.text.iter().all(|byte| *byte == OPAQUE);
+        if rest.is_empty()
+            || !(may_vanish || matches!(first.literal(), Some("command" | "builtin" | "noglob" | "nocorrect" | "-")))
+        {
             break;
         }
         let options = rest.iter().take_while(|word| word.literal().is_some_and(|text| text.starts_with('-'))).count();
@@ -141,14 +148,11 @@ impl Review {
     }
 
     /// A value says what runs. `name=...` is no assignment when the name comes from a value.
-    fn dynamic_command(&mut self, first: &Word) {
-        if !first.is_tainted() {
-            return;
-        }
+    fn dynamic_command(&mut self, first: &Word, only: bool) {
         let equals = first.text.iter().position(|byte| *byte == b'=').unwrap_or(0);
         if first.text[..equals].contains(&HOLE) {
             self.refuse(first, Refusal::Name);
-        } else if first.text.first() == Some(&HOLE) {
+        } else if only && first.text.first() == Some(&HOLE) {
             self.warn(first, Warning::Command);
         }
     }

@@ -205,6 +205,8 @@ pub(super) enum Expect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Redirect {
     File,
+    /// `>&`, `<&`: bash expands the word twice if it is no number.
+    Descriptor,
     HereString,
 }
 
@@ -600,7 +602,7 @@ impl Scanner<'_> {
         let Some(Frame::Array { word, .. }) = self.stack.last_mut() else { return };
         let Some(mut word) = word.take() else { return };
         word.holes.end = hole;
-        if word.is_tainted() && word.text.first() == Some(&b'[') {
+        if word.text.first() == Some(&b'[') && word.has_tainted_subscript() {
             self.refuse(word.holes.clone(), Refusal::Subscript);
         }
         self.check_args(&word);
