@@ -6,13 +6,13 @@ use crate::journal::JournalError;
 use crate::secret::Secrets;
 
 /// Exit code: bad usage, or an invalid workflow.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// Exit code: a plugin could not be loaded.
-pub const PLUGIN: u8 = 3;
+pub(super) const PLUGIN: u8 = 3;
 /// Exit code: state or approval refused.
-pub const STATE: u8 = 6;
+pub(super) const STATE: u8 = 6;
 /// Exit code: a bug in shiro.
-pub const BUG: u8 = 70;
+pub(super) const BUG: u8 = 70;
 
 /// Why a command ended without doing its work.
 #[derive(Debug)]
