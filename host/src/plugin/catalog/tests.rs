@@ -114,11 +114,7 @@ fn an_unknown_type_gets_a_suggestion() {
 
 #[test]
 fn several_load_at_once_and_fail_alone() {
-    let dir = dir(&[
-        ("a.wasm", Text::default().build()),
-        ("b.wasm", vec![]),
-        ("c.wasm", Text::default().build()),
-    ]);
+    let dir = dir(&[("a.wasm", Text::default().build()), ("b.wasm", vec![]), ("c.wasm", Text::default().build())]);
     let names = ["a", "b", "c", "missing", "print"].map(StepType::new);
     let loaded = catalog(&dir).load_all(names);
     let codes: Vec<_> = loaded.values().map(|result| result.as_ref().err().map(|error| error.code)).collect();

@@ -1,3 +1,6 @@
+mod builtins;
+mod sandbox;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,12 +22,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// With this component as the type `test`, and the built-in types.
+    /// With this component as the type `test`.
     fn new(component: &Text) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("test.wasm"), component.build()).unwrap();
+        Self::with_types(dir, &["test"])
+    }
+
+    fn with_types(dir: TempDir, names: &[&str]) -> Self {
         let catalog = Catalog::new(vec![dir.path().to_owned()]);
-        let types = ["test", "shell", "print"].map(|name| catalog.load(&StepType::new(name)).unwrap());
+        let types: Vec<LoadedType> = names.iter().map(|name| catalog.load(&StepType::new(*name)).unwrap()).collect();
         let options = RunnerOptions {
             project_dir: dir.path().to_owned(),
             job_env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
@@ -250,7 +257,8 @@ async fn messages_reach_the_log() {
     let text = Text {
         module: format!("{} (data (i32.const 3000) \"hello\")", logging().module),
         run: Some(
-            "(call $log (i32.const 2) (i32.const 3000) (i32.const 5) (i32.const 0) (i32.const 0)) (call $succeed)".into(),
+            "(call $log (i32.const 2) (i32.const 3000) (i32.const 5) (i32.const 0) (i32.const 0)) (call $succeed)"
+                .into(),
         ),
         ..logging()
     };
@@ -380,30 +388,6 @@ async fn a_step_that_does_without_what_it_was_denied_succeeds_with_a_warning() {
     let warnings = bench.recorder.warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("run the program `git`"), "{warnings:?}");
-}
-
-#[tokio::test]
-async fn what_has_no_grant_is_pure() {
-    let bench = Bench::new(&Text::default());
-    assert!(bench.runner.is_pure(&StepType::new("test")));
-    assert!(bench.runner.is_pure(&StepType::new("print")));
-    assert!(!bench.runner.is_pure(&StepType::new("shell")));
-}
-
-#[tokio::test]
-async fn the_built_in_print_prints() {
-    let bench = Bench::new(&Text::default());
-    let success = bench.runner.run(bench.request("print", json!({ "message": "hello there" }))).await.unwrap();
-    assert!(success.output.is_object());
-    assert!(bench.recorder.stdout().contains("hello there"), "{:?}", bench.recorder.stdout());
-}
-
-#[tokio::test]
-async fn the_built_in_shell_runs_a_command() {
-    let bench = Bench::new(&Text::default());
-    let success = bench.runner.run(bench.request("shell", json!({ "command": "echo from the shell" }))).await.unwrap();
-    assert_eq!(success.output["exit_code"], 0, "{:?}", success.output);
-    assert!(bench.recorder.stdout().contains("from the shell"));
 }
 
 #[tokio::test]
