@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use shiro_step::{Failure, Step};
 
-/// The config.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -60,7 +59,6 @@ enum Format {
     Json,
 }
 
-/// The output.
 #[derive(Serialize, JsonSchema)]
 struct Output {
     /// Always true.

@@ -4,13 +4,12 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::bindings::exports::shiro::step::step::Failure as WireFailure;
 use crate::bindings::shiro::step::types::FailureKind as WireKind;
 use crate::{Failure, FailureKind, Permissions, Step};
 
 pub use crate::bindings;
 pub use crate::bindings::export_component;
-pub use crate::bindings::exports::shiro::step::step::Guest;
+pub use crate::bindings::exports::shiro::step::step::{Failure as WireFailure, Guest};
 
 /// Exports a [`Step`](crate::Step) as this crate's component. Once, at the top of a crate of type `cdylib`.
 #[macro_export]
@@ -26,18 +25,33 @@ macro_rules! export {
 
                 fn run(
                     config: ::std::string::String,
-                ) -> ::std::result::Result<
-                    ::std::string::String,
-                    $crate::component::bindings::exports::shiro::step::step::Failure,
-                > {
+                ) -> ::std::result::Result<::std::string::String, $crate::component::WireFailure> {
                     $crate::component::run::<$step>(&config)
                 }
             }
 
-    $crate::component::export_component!(Component with_types_in $crate::component::bindings);
+            $crate::export_guest!(Component);
         };
     };
 }
+
+/// Exports a type with both functions written by hand. Native linkers refuse the exports' names: there, the type only counts
+/// as used.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_guest {
+    ($guest:ident) => {
+        #[cfg(target_family = "wasm")]
+        $crate::component::export_component!($guest with_types_in $crate::component::bindings);
+
+        #[cfg(not(target_family = "wasm"))]
+        const _: (fn() -> ::std::string::String, $crate::component::Run) =
+            (<$guest as $crate::component::Guest>::describe, <$guest as $crate::component::Guest>::run);
+    };
+}
+
+/// The type of the exported `run`.
+pub type Run = fn(String) -> Result<String, WireFailure>;
 
 #[derive(Serialize)]
 struct Description<'a> {

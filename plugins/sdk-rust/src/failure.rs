@@ -26,7 +26,11 @@ pub enum FailureKind {
 /// `?` makes one of the errors of [`http`](crate::http) and [`process`](crate::process), of `std::io`, of `serde_json` and of
 /// parsing numbers and UTF-8, and of a plain string.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+/// Apart, so that a `Result` with a failure is as small as without.
+#[derive(Clone, Debug, PartialEq)]
+struct Parts {
     kind: FailureKind,
     code: String,
     message: String,
@@ -51,59 +55,60 @@ impl Failure {
     }
 
     fn new(kind: FailureKind, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), retry_after: None, output: None }
+        let (code, message) = (code.into(), message.into());
+        Self(Box::new(Parts { kind, code, message, retry_after: None, output: None }))
     }
 
     /// The same with no attempt before this time has passed (a service's `Retry-After`).
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     /// The same with what there is to show all the same, for steps that run after a failure. Best of the type that a
     /// success would have. A value that JSON can't hold is left out.
     pub fn output(mut self, output: &impl Serialize) -> Self {
-        self.output = serde_json::to_value(output).ok();
+        self.0.output = serde_json::to_value(output).ok();
         self
     }
 
     /// Whether another attempt makes sense.
     pub fn kind(&self) -> FailureKind {
-        self.kind
+        self.0.kind
     }
 
     /// The code, as it was given.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The message.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// How long to wait before another attempt.
     pub fn wait(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// What there is to show all the same.
     pub fn shown(&self) -> Option<&Value> {
-        self.output.as_ref()
+        self.0.output.as_ref()
     }
 
     /// The code with the step type in front, unless it names one already.
     pub(crate) fn qualified_code(&self, step_type: &str) -> String {
         match step_type.split('.').next() {
-            Some(prefix) if !self.code.contains('.') => format!("{prefix}.{}", self.code),
-            _ => self.code.clone(),
+            Some(prefix) if !self.0.code.contains('.') => format!("{prefix}.{}", self.0.code),
+            _ => self.0.code.clone(),
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 

@@ -43,20 +43,17 @@ pub fn with_fields(level: Level, message: impl AsRef<str>, fields: &impl Seriali
     write(level, message.as_ref(), &fields.map(|fields| fields.to_string()).unwrap_or_default());
 }
 
-#[cfg(target_family = "wasm")]
+#[expect(clippy::print_stderr, reason = "a native test has no host to log to")]
 fn write(level: Level, message: &str, fields: &str) {
-    let level = match level {
+    let host_level = match level {
         Level::Debug => host::Level::Debug,
         Level::Info => host::Level::Info,
         Level::Warn => host::Level::Warn,
         Level::Error => host::Level::Error,
     };
-    host::log(level, message, fields);
-}
-
-#[cfg(not(target_family = "wasm"))]
-#[expect(clippy::print_stderr, reason = "there is no host to log to in a native test")]
-fn write(level: Level, message: &str, fields: &str) {
-    let _ = host::log;
-    eprintln!("[{level:?}] {message} {fields}");
+    if cfg!(target_family = "wasm") {
+        host::log(host_level, message, fields);
+    } else {
+        eprintln!("[{level:?}] {message} {fields}");
+    }
 }

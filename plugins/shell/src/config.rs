@@ -4,12 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use shiro_step::Text;
 
 use crate::timeout::Timeout;
 
-/// The config of a `shell` step.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("anyOf" = [{ "required": ["command"] }, { "required": ["script"] }]))]
@@ -24,6 +23,9 @@ pub(crate) struct Config {
     ))]
     pub(crate) command: Option<String>,
     /// The arguments of the program that `command` names. With `script`: its positional parameters.
+    // Never null: with `args`, the host takes `command` for a program's name and puts values into it as they are.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(transform = without_null)]
     pub(crate) args: Option<Vec<Text>>,
     /// A script: its lines, or one text. Goes before `command`.
     pub(crate) script: Option<Script>,
@@ -47,6 +49,15 @@ pub(crate) struct Config {
     /// Whether the step succeeds although the command fails: later steps see `success` and `exit_code`.
     #[serde(default)]
     pub(crate) allow_failure: bool,
+}
+
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Text>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
+}
+
+fn without_null(schema: &mut Schema) {
+    schema.remove("default");
+    schema.insert("type".to_owned(), "array".into());
 }
 
 fn yes() -> bool {
@@ -113,6 +124,8 @@ mod tests {
         assert_eq!(command["x-interpreter"], "shell");
         assert_eq!(command["x-unless"], "args");
         assert_eq!(command["type"], json!(["string", "null"]));
+        let args = &schema["properties"]["args"];
+        assert_eq!((&args["type"], args.get("default")), (&json!("array"), None), "{args}");
         let script = &schema["properties"]["script"];
         assert_eq!(script["contentMediaType"], "text/x-shellscript");
         assert_eq!(script["x-interpreter"], "shell");
@@ -140,6 +153,13 @@ mod tests {
         assert_eq!(config.stdin.as_deref(), Some(r#"{"b":1,"a":2}"#));
         assert!(config.capture_output);
         assert!(!config.allow_failure);
+    }
+
+    #[test]
+    fn args_are_there_or_not_but_never_null() {
+        assert!(config(json!({ "command": "git", "args": null })).is_err());
+        assert!(config(json!({ "command": "git" })).unwrap().args.is_none());
+        assert!(config(json!({ "command": "git", "args": [] })).unwrap().args.is_some());
     }
 
     #[test]

@@ -53,10 +53,10 @@ fn program_plan(program: &str, args: Vec<String>) -> Result<Plan, Failure> {
 fn shell_plan(shell: &str, script: &str, positional: &[String]) -> Plan {
     let mut args: Vec<String> = flags(shell).iter().map(|&flag| flag.to_owned()).collect();
     args.push(script.to_owned());
-    if !positional.is_empty() && takes_name(shell) {
-        args.push(shell.to_owned());
+    if !positional.is_empty() {
+        args.extend(before_positional(shell));
+        args.extend_from_slice(positional);
     }
-    args.extend_from_slice(positional);
     Plan { program: shell.to_owned(), args, command: script.to_owned(), shell: Some(shell.to_owned()) }
 }
 
@@ -73,7 +73,7 @@ fn flags(shell: &str) -> &'static [&'static str] {
         "bash" | "rbash" => &["-e", "-o", "pipefail", "-c", "--"],
         "sh" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "pdksh" | "lksh" | "yash" | "posh" => &["-e", "-c", "--"],
         "busybox" => &["sh", "-e", "-c", "--"],
-        "node" | "nodejs" | "bun" | "perl" | "ruby" | "lua" | "julia" | "osascript" => &["-e"],
+        "node" | "nodejs" | "bun" | "perl" | "ruby" => &["-e"],
         "php" => &["-r"],
         "deno" => &["eval"],
         "pwsh" | "powershell" => &["-NoProfile", "-NonInteractive", "-Command"],
@@ -81,9 +81,14 @@ fn flags(shell: &str) -> &'static [&'static str] {
     }
 }
 
-/// With `-c`, shells take the first argument after the script as `$0`.
-fn takes_name(shell: &str) -> bool {
-    flags(shell).contains(&"--")
+/// What stands between the script and its positional parameters: a POSIX shell takes the next argument as `$0`, and others
+/// would take what begins with a dash as an option of their own.
+fn before_positional(shell: &str) -> Option<String> {
+    match flags(shell) {
+        [.., "--"] => Some(shell.to_owned()),
+        ["-e" | "-r"] => Some("--".to_owned()),
+        _ => None,
+    }
 }
 
 /// A word as a POSIX shell would read it back, for people.
@@ -154,6 +159,7 @@ mod tests {
         let with = |shell: &str| lines(json!({ "script": "s", "args": ["one"], "shell": shell })).remove(0);
         assert_eq!(with("sh"), ["sh", "-e", "-c", "--", "s", "sh", "one"]);
         assert_eq!(with("python3"), ["python3", "-c", "s", "one"]);
+        assert_eq!(with("node"), ["node", "-e", "s", "--", "one"]);
     }
 
     #[test]

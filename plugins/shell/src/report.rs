@@ -14,7 +14,6 @@ use crate::timeout::show;
 const SHOWN_LINES: usize = 10;
 const SHOWN_CHARS: usize = 300;
 
-/// The output of a `shell` step.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Output {
     /// The command exited with code 0.

@@ -15,7 +15,7 @@ use shiro_step::{Failure, Permissions, Step, Text, log};
 /// How long Slack has to answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The config. An empty string counts as a key that is left out.
+/// In the keys that may be left out, an empty string counts as left out.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Config {
@@ -57,7 +57,6 @@ fn default_button() -> String {
     "Review in GitLab".to_owned()
 }
 
-/// The output.
 #[derive(Serialize, JsonSchema)]
 struct Output {
     /// Always true.

@@ -6,7 +6,6 @@ mod error;
 mod request;
 mod response;
 mod url;
-#[cfg(target_family = "wasm")]
 mod wire;
 
 pub use error::{Error, ErrorKind};

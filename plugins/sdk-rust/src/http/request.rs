@@ -113,20 +113,7 @@ impl Request {
     }
 
     /// Sends it and waits for the response's head. A status that says no is no error: see [`Response::status`].
-    #[cfg(target_family = "wasm")]
     pub fn send(self) -> Result<Response, Error> {
         super::wire::send(self)
-    }
-
-    /// Refuses: there is no network in a native test.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn send(self) -> Result<Response, Error> {
-        use super::ErrorKind::{Denied, InvalidRequest};
-        let invalid = |detail: String| Error::new(InvalidRequest, "", detail);
-        let url = super::url::Url::parse(&self.url).map_err(|detail| invalid(detail.to_owned()))?;
-        match self.unusable {
-            Some(detail) => Err(invalid(detail)),
-            None => Err(Error::new(Denied, url.origin(), "requests are sent only inside a component")),
-        }
     }
 }

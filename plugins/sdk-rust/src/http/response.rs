@@ -4,23 +4,26 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
-use super::{Error, ErrorKind};
+use super::{Error, ErrorKind, wire};
 
-#[cfg(target_family = "wasm")]
-pub(crate) use super::wire::Body;
-
-/// The body of a response in a native test: bytes.
-#[cfg(not(target_family = "wasm"))]
+/// Where a body comes from.
 #[derive(Debug)]
-pub(crate) struct Body(std::io::Cursor<Vec<u8>>);
+pub(crate) enum Body {
+    /// The network.
+    Stream(wire::Stream),
+    /// Nowhere: it is here, for tests.
+    #[cfg(test)]
+    Bytes(Vec<u8>),
+}
 
-#[cfg(not(target_family = "wasm"))]
 impl Body {
     /// Some more bytes, none at the end.
-    pub(crate) fn next(&mut self) -> Result<Vec<u8>, Error> {
-        let bytes = self.0.get_ref()[self.0.position() as usize..].to_vec();
-        self.0.set_position(self.0.get_ref().len() as u64);
-        Ok(bytes)
+    fn next(&mut self) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Stream(stream) => stream.next(),
+            #[cfg(test)]
+            Self::Bytes(bytes) => Ok(std::mem::take(bytes)),
+        }
     }
 }
 
@@ -124,7 +127,7 @@ mod tests {
         Response {
             status: 200,
             headers: vec![("retry-after".into(), b"7".to_vec()), ("x-bytes".into(), vec![0xff])],
-            body: Body(std::io::Cursor::new(body.as_bytes().to_vec())),
+            body: Body::Bytes(body.as_bytes().to_vec()),
             origin: "https://a".into(),
             max_body,
         }

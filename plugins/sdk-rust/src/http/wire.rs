@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::response::Body;
 use super::url::Url;
 use super::{Error, ErrorKind, Request, Response};
 use crate::bindings::wasi::clocks::monotonic_clock;
@@ -22,6 +23,9 @@ pub(crate) fn send(request: Request) -> Result<Response, Error> {
         return Err(invalid(detail));
     }
     let url = Url::parse(&request.url).map_err(invalid)?;
+    if cfg!(not(target_family = "wasm")) {
+        return Err(Error::new(ErrorKind::Denied, url.origin(), "requests are sent only inside a component"));
+    }
     let deadline = Deadline::after(request.timeout, &url.origin());
     let outgoing = outgoing(&request, &url)?;
     let body = outgoing.body().map_err(|()| invalid("its body was taken already"))?;
@@ -34,7 +38,7 @@ pub(crate) fn send(request: Request) -> Result<Response, Error> {
         headers: incoming.headers().entries(),
         origin: deadline.origin.clone(),
         max_body: request.max_body,
-        body: Body::new(incoming, deadline)?,
+        body: Body::Stream(Stream::new(incoming, deadline)?),
     })
 }
 
@@ -145,14 +149,14 @@ impl Deadline {
 
 /// A body that is still coming. The stream goes before the body, which goes before the response.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct Stream {
     stream: InputStream,
     _body: IncomingBody,
     _response: IncomingResponse,
     deadline: Deadline,
 }
 
-impl Body {
+impl Stream {
     fn new(response: IncomingResponse, deadline: Deadline) -> Result<Self, Error> {
         let taken = || Error::new(ErrorKind::BadResponse, &*deadline.origin, "the body was taken already");
         let body = response.consume().map_err(|()| taken())?;
