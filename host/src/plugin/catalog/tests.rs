@@ -149,6 +149,28 @@ fn a_describe_that_does_not_answer() {
     assert_eq!((greedy.code, greedy.class), ("describe", FailureClass::Limit));
 }
 
+#[test]
+fn a_component_that_is_too_large_to_start() {
+    let load = |text: Text| {
+        let dir = dir(&[("x.wasm", text.build())]);
+        load(&catalog(&dir), "x").unwrap_err()
+    };
+    let memory = load(Text { pages: 65_536, ..Text::default() });
+    assert_eq!((memory.code, memory.class), ("describe", FailureClass::Limit));
+    assert!(memory.message.contains("256 MiB of memory"), "{}", memory.message);
+
+    let many = "(core module $big (memory 1024)) ".to_owned() + &"(core instance (instantiate $big))".repeat(8);
+    let memories = load(Text { imports: many, ..Text::default() });
+    assert!(memories.message.contains("256 MiB of memory"), "{}", memories.message);
+
+    let many = "(core module $none) ".to_owned() + &"(core instance (instantiate $none))".repeat(100);
+    let instances = load(Text { imports: many, ..Text::default() });
+    assert!(instances.message.contains("core instances"), "{}", instances.message);
+
+    let table = Text { module: "(table 10000000 funcref)".into(), ..Text::default() };
+    assert!(load(table).message.contains("table elements"));
+}
+
 #[tokio::test]
 async fn loading_works_within_a_runtime() {
     assert!(load(&Catalog::new(vec![]), "print").is_ok());

@@ -300,6 +300,51 @@ async fn handles_and_resources_have_a_bound() {
 }
 
 #[tokio::test]
+async fn a_components_own_resources_have_a_bound() {
+    let text = Text {
+        imports: "(type $own (resource (rep i32))) (core func $new (canon resource.new $own))".into(),
+        with: r#"(with "host" (instance (export "new" (func $new))))"#.into(),
+        module: r#"(import "host" "new" (func $new (param i32) (result i32)))"#.into(),
+        ..Text::running("(loop $again (drop (call $new (i32.const 0))) (br $again)) unreachable")
+    };
+    let failure = Bench::new(&text).failure().await;
+    assert_eq!(class_and_code(&failure), (FailureClass::Limit, "handles"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn http_headers_have_a_bound() {
+    let text = Text {
+        imports: r#"
+            (import "wasi:http/types@0.2.0" (instance $http
+              (export "fields" (type $fields (sub resource)))
+              (type $error' (variant (case "invalid-syntax") (case "forbidden") (case "immutable")))
+              (export "header-error" (type $error (eq $error')))
+              (export "[constructor]fields" (func (result (own $fields))))
+              (export "[method]fields.append" (func (param "self" (borrow $fields)) (param "name" string)
+                (param "value" (list u8)) (result (result (error $error)))))))
+            (core func $fields (canon lower (func $http "[constructor]fields")))
+            (core func $append (canon lower (func $http "[method]fields.append") (memory (core memory $libc "memory"))))"#
+            .into(),
+        with: r#"(with "host" (instance (export "fields" (func $fields)) (export "append" (func $append))))"#.into(),
+        module: r#"
+            (import "host" "fields" (func $fields (result i32)))
+            (import "host" "append" (func $append (param i32 i32 i32 i32 i32 i32)))
+            (data (i32.const 3000) "x-header")"#
+            .into(),
+        ..Text::running(
+            "(local $fields i32) (local.set $fields (call $fields))
+             (loop $again
+               (call $append (local.get $fields) (i32.const 3000) (i32.const 8) (i32.const 3000) (i32.const 8)
+                 (i32.const 100))
+               (br $again))
+             unreachable",
+        )
+    };
+    let failure = Bench::new(&text).failure().await;
+    assert_eq!(class_and_code(&failure), (FailureClass::Limit, "http-fields"), "{}", failure.message);
+}
+
+#[tokio::test]
 async fn too_much_randomness_is_a_trap() {
     let text = Text {
         imports: r#"

@@ -49,6 +49,38 @@ async fn shell_runs_a_command() {
     assert!(bench.recorder.stdout().contains("from the shell"));
 }
 
+#[tokio::test]
+async fn shell_gets_the_variables_that_its_script_refers_to() {
+    let bench = bench();
+    let request = StepRequest {
+        bindings: vec![("SHIRO_VALUE_1".into(), "it's; rm -rf /".into())],
+        ..bench.request("shell", json!({ "command": "printf '<%s>' \"$SHIRO_VALUE_1\"" }))
+    };
+    let success = bench.runner.run(request).await.unwrap();
+    assert_eq!(success.output["stdout"], "<it's; rm -rf />");
+}
+
+#[tokio::test]
+async fn what_shell_started_ends_with_its_time_and_with_the_run() {
+    for cancelled in [false, true] {
+        let bench = bench();
+        let timeout = (!cancelled).then_some(Duration::from_millis(300));
+        let request =
+            StepRequest { timeout, ..bench.request("shell", json!({ "command": "echo started; sleep 1000" })) };
+        let stop = async {
+            while cancelled && !bench.recorder.stdout().contains("started") {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            bench.cancel.send_replace(cancelled);
+        };
+        let started = Instant::now();
+        let (result, ()) = tokio::join!(bench.runner.run(request), stop);
+        let code = result.unwrap_err().code;
+        assert_eq!(code, if cancelled { "cancelled" } else { "timeout" });
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    }
+}
+
 /// A server on loopback that gives one answer, and the request it got.
 async fn server(answer: &'static str) -> (u16, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
