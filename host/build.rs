@@ -122,7 +122,10 @@ fn build_components(out_dir: &Path) -> Result<PathBuf, String> {
 
 fn cargo(target_dir: &Path, offline: bool) -> Result<std::process::Output, String> {
     let mut cargo = Command::new(variable("CARGO")?);
-    cargo.arg("build").args(["--target", WASM_TARGET, "--profile", "plugin", "--locked", "--target-dir"]).arg(target_dir);
+    cargo
+        .arg("build")
+        .args(["--target", WASM_TARGET, "--profile", "plugin", "--locked", "--target-dir"])
+        .arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../Cargo.toml"));
     for (package, ..) in BUILT_IN {
         cargo.args(["--package", package]);

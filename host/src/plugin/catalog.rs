@@ -226,8 +226,11 @@ fn check_name(name: &str, path: &Path) -> Result<(), PluginError> {
         return Err(shadows(name, path));
     }
     if !file::is_type_name(name) {
-        return Err(PluginError::new("bad-name", format!("{}: `{name}` can't be the name of a step type", path.display()))
-            .with_hint(file::NAMES));
+        return Err(PluginError::new(
+            "bad-name",
+            format!("{}: `{name}` can't be the name of a step type", path.display()),
+        )
+        .with_hint(file::NAMES));
     }
     Ok(())
 }

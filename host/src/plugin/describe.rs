@@ -38,7 +38,8 @@ pub(super) async fn describe(
         Said::Fault(fault) => {
             let failure = fault.into_failure(name, Some(DESCRIBE_TIME), true);
             let class = failure.class;
-            let tried = noted.denials.first().map(|denial| format!("; it tried to {}", denial.tried)).unwrap_or_default();
+            let tried =
+                noted.denials.first().map(|denial| format!("; it tried to {}", denial.tried)).unwrap_or_default();
             let message = format!("{name}: `describe` failed: {}{tried}", failure.message);
             return Err(PluginError { class, ..PluginError::new("describe", message) }
                 .with_hint("`describe` has to answer at once and without calling any import"));
@@ -64,15 +65,15 @@ fn parts(deadline: Option<Instant>) -> AttemptParts {
     let notes = Notes::default();
     let hint = "`describe` may call nothing".to_owned();
     AttemptParts {
-        context: RunContext {
-            workflow: "".into(),
-            run: RunId::new(""),
-            step: StepId::new(""),
-            attempt: 0,
-            deadline,
-        },
+        context: RunContext { workflow: "".into(), run: RunId::new(""), step: StepId::new(""), attempt: 0, deadline },
         terminal: false,
-        network: Network::new(Arc::new(Clients::new(&[])), Grants::default(), hint.clone(), notes.clone(), Arc::clone(&sink)),
+        network: Network::new(
+            Arc::new(Clients::new(&[])),
+            Grants::default(),
+            hint.clone(),
+            notes.clone(),
+            Arc::clone(&sink),
+        ),
         processes: Processes { hint, ..Processes::none() },
         watch: Watch::new(deadline, None),
         notes,

@@ -14,6 +14,10 @@ use crate::outcome::{Failure, FailureClass};
 /// How many of the guest's last lines on stderr go into a trap's message.
 const LAST_LINES: usize = 12;
 
+/// What stands between a Rust guest's mistake and its trap.
+const PANIC_MACHINERY: [&str; 5] =
+    ["__rustc::", "core::panicking::", "std::panicking::", "std::process::abort", "std::sys::"];
+
 /// Why a guest was ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -72,6 +76,7 @@ impl Fault {
                 .with_hint("give the step a `timeout` if it needs longer"),
             Self::Limit(limit) => {
                 Failure::new(FailureClass::Limit, limit.code(), format!("the component ran into a limit: {limit}"))
+                    .with_hint("every attempt has the same limits: give it less to do at once")
             }
             Self::Trap(message) => Failure::new(FailureClass::Plugin, "trap", message).with_hint(report),
             Self::Exit(status) => Failure::new(
@@ -127,14 +132,16 @@ fn trap_message(error: &wasmtime::Error, trap: Option<&Trap>, last_words: &str) 
         message.push_str("\n  ");
         message.push_str(line.trim_end());
     }
-    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
-        for frame in backtrace.frames() {
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    for frame in frames {
+        let name = match frame.func_name() {
+            // Without the hash that makes Rust's symbols unique.
+            Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+            None => format!("function {}", frame.func_index()),
+        };
+        if !PANIC_MACHINERY.iter().any(|prefix| name.starts_with(prefix)) {
             message.push_str("\n  at ");
-            match frame.func_name() {
-                // Without the hash that makes Rust's symbols unique.
-                Some(name) => message.push_str(&format!("{:#}", rustc_demangle::demangle(name))),
-                None => message.push_str(&format!("function {}", frame.func_index())),
-            }
+            message.push_str(&name);
         }
     }
     message

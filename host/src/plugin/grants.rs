@@ -103,7 +103,8 @@ fn network(template: &str, config: &Value, derived: &[String]) -> Network {
     let mut rest = template;
     while let Some((before, reference)) = rest.split_once("{config.") {
         let Some((path, after)) = reference.split_once('}') else { break };
-        let pointer: String = path.split('.').map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
+        let pointer: String =
+            path.split('.').map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1"))).collect();
         url.push_str(before);
         match config.pointer(&pointer) {
             None | Some(Value::Null) => return Network::Nothing,
@@ -131,7 +132,9 @@ fn network(template: &str, config: &Value, derived: &[String]) -> Network {
 
 /// One of the two places is the other, or within it.
 fn covers(one: &str, other: &str) -> bool {
-    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     within(one, other) || within(other, one)
 }
 
@@ -169,12 +172,15 @@ mod tests {
             assert!(!plan.grants.network[0].private, "{derived:?}");
         }
         let config = json!({ "webhook_url": WEBHOOK, "webhook_url_2": "x" });
-        assert!(plan(&asks("{config.webhook_url}"), true, &config, &["/webhook_url_2".into()]).grants.network[0].private);
+        assert!(
+            plan(&asks("{config.webhook_url}"), true, &config, &["/webhook_url_2".into()]).grants.network[0].private
+        );
     }
 
     #[test]
     fn part_of_a_url_and_a_nested_key() {
-        let plan = plan(&asks("https://{config.server.host}:8443/api"), true, &json!({ "server": { "host": "a.b" } }), &[]);
+        let plan =
+            plan(&asks("https://{config.server.host}:8443/api"), true, &json!({ "server": { "host": "a.b" } }), &[]);
         assert_eq!(plan.granted, ["network https://a.b:8443"]);
     }
 

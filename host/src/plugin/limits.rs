@@ -78,10 +78,9 @@ impl fmt::Display for Limit {
         match self {
             Self::Memory => write!(f, "it asked for more than {} MiB of memory", MEMORY >> 20),
             Self::Tables => write!(f, "it asked for more than {TABLE_ELEMENTS} table elements"),
-            Self::Instances => write!(
-                f,
-                "it has more than {INSTANCES} core instances, {TABLES} tables or {MEMORIES} memories"
-            ),
+            Self::Instances => {
+                write!(f, "it has more than {INSTANCES} core instances, {TABLES} tables or {MEMORIES} memories")
+            }
             Self::Handles => write!(f, "it held more than {HANDLES} handles or {RESOURCES} resources at once"),
             Self::HostcallBytes => write!(f, "it passed more than {} MiB in one call", HOSTCALL_BYTES >> 20),
             Self::Output => write!(f, "it wrote more than {} MiB to its log", OUTPUT_BYTES >> 20),

@@ -40,15 +40,7 @@ pub(super) const PROVIDED: [(&str, &str, &[&str]); 8] = [
     (
         "wasi:sockets",
         "0.2.12",
-        &[
-            "network",
-            "instance-network",
-            "ip-name-lookup",
-            "tcp",
-            "tcp-create-socket",
-            "udp",
-            "udp-create-socket",
-        ],
+        &["network", "instance-network", "ip-name-lookup", "tcp", "tcp-create-socket", "udp", "udp-create-socket"],
     ),
 ];
 
@@ -98,19 +90,27 @@ fn recognise(bytes: &[u8], name: &str) -> Result<(), PluginError> {
         return Err(error("empty", "the file is empty").with_hint("build or download it again"));
     }
     if Engine::detect_precompiled(bytes).is_some() {
-        return Err(error("precompiled", "compiled code (.cwasm), not a component: it is refused, since it is native code")
-            .with_hint("use the .wasm it was made from"));
+        return Err(error(
+            "precompiled",
+            "compiled code (.cwasm), not a component: it is refused, since it is native code",
+        )
+        .with_hint("use the .wasm it was made from"));
     }
     match (bytes.get(..4), bytes.get(4..8)) {
         (Some(b"\0asm"), Some([0x0d, 0, 1, 0])) => Ok(()),
         (Some(b"\0asm"), Some([1, 0, 0, 0])) => {
-            Err(error("core-module", "core module, not a component: it has no interface that the host could call").with_hint(
-                "wrap it with `wasm-tools component new`, or build for a component target such as wasm32-wasip2",
-            ))
+            Err(error("core-module", "core module, not a component: it has no interface that the host could call")
+                .with_hint(
+                    "wrap it with `wasm-tools component new`, or build for a component target such as wasm32-wasip2",
+                ))
         }
-        (Some(b"\0asm"), Some(_)) => Err(error("unknown-format", "a WebAssembly format that this version does not know")
-            .with_hint("build it with a tool chain for the component model of WASI 0.2")),
-        (Some(b"\0asm"), None) => Err(error("truncated", "the file is cut off").with_hint("build or download it again")),
+        (Some(b"\0asm"), Some(_)) => {
+            Err(error("unknown-format", "a WebAssembly format that this version does not know")
+                .with_hint("build it with a tool chain for the component model of WASI 0.2"))
+        }
+        (Some(b"\0asm"), None) => {
+            Err(error("truncated", "the file is cut off").with_hint("build or download it again"))
+        }
         _ => Err(error("not-wasm", &format!("not WebAssembly: {}", guess(bytes)))
             .with_hint("a step type is a WebAssembly component in its binary form")),
     }
@@ -178,7 +178,8 @@ fn unknown_imports(unknown: &[&str], name: &str) -> PluginError {
         message.push_str("\n  ");
         message.push_str(import);
         let package = split(import).map(|(package, ..)| package);
-        if let Some((package, version, interfaces)) = PROVIDED.iter().find(|(provided, ..)| Some(*provided) == package) {
+        if let Some((package, version, interfaces)) = PROVIDED.iter().find(|(provided, ..)| Some(*provided) == package)
+        {
             message.push_str(&format!(" (provided: {package}@{version} with {})", interfaces.join(", ")));
         }
     }

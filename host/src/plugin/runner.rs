@@ -25,7 +25,7 @@ use super::process::{AttemptProcesses, ProcessHost};
 use super::watch::Watch;
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
-use crate::step::{StepRequest, StepRunner, StepSuccess};
+use crate::step::{StepRequest, StepRunner, StepSink, StepSuccess};
 
 /// What the sandboxes of a run share.
 #[derive(Clone, Debug)]
@@ -58,7 +58,9 @@ impl SandboxRunner {
     }
 
     async fn attempt(&self, loaded: &LoadedType, request: StepRequest) -> Result<StepSuccess, Failure> {
-        check_config(loaded, &request.config)?;
+        if let Some(failure) = config_failure(loaded, &request.config) {
+            return Err(failure);
+        }
         let time = Time::of(loaded, request.timeout);
         let notes = Notes::default();
         let plan = grants_for(loaded, &request.config, &request.derived);
@@ -73,12 +75,12 @@ impl SandboxRunner {
         if let Some(running) = Arc::into_inner(running) {
             running.end(self.grace).await;
         }
-        let result = match said {
-            Said::Yes(json) => return success(loaded, &json, &noted, &*sink),
+        let failure = match said {
+            Said::Yes(json) => return accept(loaded, &json, &noted, &*sink),
             Said::No(failure) => step_failure(failure),
             Said::Fault(fault) => time.failure(fault, loaded.step_type().as_str()),
         };
-        Err(with_notes(result, noted))
+        Err(with_notes(failure, noted))
     }
 
     fn parts(
@@ -164,26 +166,23 @@ impl Time {
     }
 }
 
-fn check_config(loaded: &LoadedType, config: &Value) -> Result<(), Failure> {
+fn config_failure(loaded: &LoadedType, config: &Value) -> Option<Failure> {
     let problems = loaded.config_problems(config);
     if problems.is_empty() {
-        return Ok(());
+        return None;
     }
+    let name = loaded.step_type();
     let message = format!(
-        "the config does not match the schema of `{}`, now that its templates have values:\n  {}",
-        loaded.step_type(),
+        "the config does not match the schema of `{name}`, now that its templates have values:\n  {}",
         problems.join("\n  ")
     );
-    Err(Failure::new(FailureClass::Config, "config-schema", message)
-        .with_hint(format!("`shiro plugin inspect {}` shows the schema", loaded.step_type())))
+    let hint = format!("`shiro plugin inspect {name}` shows the schema");
+    Some(Failure::new(FailureClass::Config, "config-schema", message).with_hint(hint))
 }
 
-fn success(
-    loaded: &LoadedType,
-    json: &str,
-    noted: &Noted,
-    sink: &dyn crate::step::StepSink,
-) -> Result<StepSuccess, Failure> {
+/// Checks what a step returns, and tells of what it was denied and did without.
+#[expect(clippy::result_large_err, reason = "once per attempt, and the type of the seam")]
+fn accept(loaded: &LoadedType, json: &str, noted: &Noted, sink: &dyn StepSink) -> Result<StepSuccess, Failure> {
     let bad = |what: String| {
         let name = loaded.step_type();
         Failure::new(FailureClass::Plugin, "bad-output", format!("the output of `{name}` {what}"))
@@ -224,17 +223,17 @@ fn with_notes(failure: Failure, noted: Noted) -> Failure {
     }
     if let Some(denial) = noted.denials.into_iter().next() {
         let message = format!("{}\nit was not allowed to {}", failure.message, denial.tried);
-        return Failure {
-            class: FailureClass::Denied,
-            transient: false,
-            message,
-            hint: Some(denial.hint),
-            ..failure
-        };
+        return Failure { class: FailureClass::Denied, transient: false, message, hint: Some(denial.hint), ..failure };
     }
     if let Some(limit) = noted.limit {
         let message = format!("{}\nit ran into a limit: {limit}", failure.message);
-        return Failure { class: FailureClass::Limit, transient: false, code: limit.code().to_owned(), message, ..failure };
+        return Failure {
+            class: FailureClass::Limit,
+            transient: false,
+            code: limit.code().to_owned(),
+            message,
+            ..failure
+        };
     }
     failure
 }

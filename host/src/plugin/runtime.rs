@@ -54,7 +54,10 @@ impl Runtime {
     }
 
     /// Finds the exports: an error says which one is missing or has another type.
-    pub(super) fn exports(&self, pre: wasmtime::component::InstancePre<Attempt>) -> wasmtime::Result<GuestPre<Attempt>> {
+    pub(super) fn exports(
+        &self,
+        pre: wasmtime::component::InstancePre<Attempt>,
+    ) -> wasmtime::Result<GuestPre<Attempt>> {
         GuestPre::new(pre)
     }
 }

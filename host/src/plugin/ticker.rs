@@ -25,6 +25,8 @@ struct Shared {
 struct State {
     started: bool,
     ended: bool,
+    /// The thread sleeps until there is a guest. Waking it costs a system call, so not more often than that.
+    idle: bool,
     guests: usize,
 }
 
@@ -48,7 +50,7 @@ impl Ticker {
             state.started = true;
         }
         state.guests += 1;
-        if state.guests == 1 {
+        if std::mem::take(&mut state.idle) {
             self.shared.changed.notify_one();
         }
         Ok(Ticking { shared: Arc::clone(&self.shared) })
@@ -71,11 +73,11 @@ impl Drop for Ticking {
 impl Shared {
     fn run(&self) {
         loop {
-            let state = self.lock();
-            let state = self
-                .changed
-                .wait_while(state, |state| state.guests == 0 && !state.ended)
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.lock();
+            while state.guests == 0 && !state.ended {
+                state.idle = true;
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
             if state.ended {
                 return;
             }

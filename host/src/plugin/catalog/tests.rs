@@ -114,11 +114,7 @@ fn an_unknown_type_gets_a_suggestion() {
 
 #[test]
 fn several_load_at_once_and_fail_alone() {
-    let dir = dir(&[
-        ("a.wasm", Text::default().build()),
-        ("b.wasm", vec![]),
-        ("c.wasm", Text::default().build()),
-    ]);
+    let dir = dir(&[("a.wasm", Text::default().build()), ("b.wasm", vec![]), ("c.wasm", Text::default().build())]);
     let names = ["a", "b", "c", "missing", "print"].map(StepType::new);
     let loaded = catalog(&dir).load_all(names);
     let codes: Vec<_> = loaded.values().map(|result| result.as_ref().err().map(|error| error.code)).collect();
@@ -151,6 +147,28 @@ fn a_describe_that_does_not_answer() {
     assert!(trapped.message.contains("`unreachable` instruction executed"), "{}", trapped.message);
     let greedy = described("(drop (memory.grow (i32.const 65000))) unreachable");
     assert_eq!((greedy.code, greedy.class), ("describe", FailureClass::Limit));
+}
+
+#[test]
+fn a_component_that_is_too_large_to_start() {
+    let load = |text: Text| {
+        let dir = dir(&[("x.wasm", text.build())]);
+        load(&catalog(&dir), "x").unwrap_err()
+    };
+    let memory = load(Text { pages: 65_536, ..Text::default() });
+    assert_eq!((memory.code, memory.class), ("describe", FailureClass::Limit));
+    assert!(memory.message.contains("256 MiB of memory"), "{}", memory.message);
+
+    let many = "(core module $big (memory 1024)) ".to_owned() + &"(core instance (instantiate $big))".repeat(8);
+    let memories = load(Text { imports: many, ..Text::default() });
+    assert!(memories.message.contains("256 MiB of memory"), "{}", memories.message);
+
+    let many = "(core module $none) ".to_owned() + &"(core instance (instantiate $none))".repeat(100);
+    let instances = load(Text { imports: many, ..Text::default() });
+    assert!(instances.message.contains("core instances"), "{}", instances.message);
+
+    let table = Text { module: "(table 10000000 funcref)".into(), ..Text::default() };
+    assert!(load(table).message.contains("table elements"));
 }
 
 #[tokio::test]

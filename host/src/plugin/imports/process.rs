@@ -7,9 +7,7 @@ use super::Notes;
 use crate::capability::ProcessPermission;
 use crate::event::Level;
 use crate::plugin::attempt::Attempt;
-use crate::plugin::bindings::shiro::step::process::{
-    Captured, Command, Completed, Error as CallError, Host, Status,
-};
+use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed, Error as CallError, Host, Status};
 use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, ProcessError};
 
 /// The programs that an attempt may run, and does.
@@ -29,24 +27,26 @@ impl Processes {
         Self { running: None, granted: Vec::new(), hint: String::new(), bindings: Vec::new() }
     }
 
-    fn check(&self, program: &str, notes: &Notes) -> Result<(Arc<AttemptProcesses>, ProcessPermission), CallError> {
-        let granted = self.granted.iter().find(|grant| grant.program == "*" || grant.program == program);
-        match (&self.running, granted) {
-            (Some(running), Some(grant)) => Ok((Arc::clone(running), grant.clone())),
-            _ => {
-                let tried = format!("run the program `{}`", program.escape_debug());
-                notes.deny(tried.clone(), self.hint.clone());
-                Err(CallError::Denied(format!("not allowed to {tried}: {}", self.hint)))
-            }
-        }
+    /// The grant for this program, and what runs it.
+    fn granted(&self, program: &str) -> Option<(&Arc<AttemptProcesses>, &ProcessPermission)> {
+        let grant = self.granted.iter().find(|grant| grant.program == "*" || grant.program == program)?;
+        Some((self.running.as_ref()?, grant))
+    }
+
+    fn deny(&self, program: &str, notes: &Notes) -> CallError {
+        let tried = format!("run the program `{}`", program.escape_debug());
+        notes.deny(tried.clone(), self.hint.clone());
+        CallError::Denied(format!("not allowed to {tried}: {}", self.hint))
     }
 }
 
 impl Host for Attempt {
     async fn run(&mut self, command: Command) -> Result<Completed, CallError> {
-        let (running, grant) = self.processes.check(&command.program, &self.notes)?;
-        let sink = Arc::clone(self.output.sink());
-        let done = running.run(command.into(), &grant, &self.processes.bindings, &sink).await;
+        let Some((running, grant)) = self.processes.granted(&command.program) else {
+            return Err(self.processes.deny(&command.program, &self.notes));
+        };
+        let sink = self.output.sink();
+        let done = running.run(command.into(), grant, &self.processes.bindings, sink).await;
         done.map(Completed::from).map_err(|error| match error {
             ProcessError::NotFound { .. } => {
                 // The guest is told the bare fact: it may have another program to try.
@@ -68,7 +68,8 @@ impl From<Command> for process::Command {
             env: command.env,
             working_dir: command.working_dir,
             stdin: command.stdin,
-            capture_bytes: usize::try_from(command.capture_bytes).map_or(MAX_CAPTURE_BYTES, |n| n.min(MAX_CAPTURE_BYTES)),
+            capture_bytes: usize::try_from(command.capture_bytes)
+                .map_or(MAX_CAPTURE_BYTES, |n| n.min(MAX_CAPTURE_BYTES)),
             timeout: command.timeout_ms.map(Duration::from_millis),
         }
     }
@@ -76,7 +77,8 @@ impl From<Command> for process::Command {
 
 impl From<process::Completed> for Completed {
     fn from(completed: process::Completed) -> Self {
-        let captured = |stream: process::Captured| Captured { head: stream.head, tail: stream.tail, total: stream.total };
+        let captured =
+            |stream: process::Captured| Captured { head: stream.head, tail: stream.tail, total: stream.total };
         Self {
             status: match completed.status {
                 process::Status::Exited(code) => Status::Exited(code),

@@ -98,7 +98,9 @@ fn unknown_imports_are_listed_with_what_there_is() {
     };
     let error = error(&text.build());
     assert_eq!(error.code, "unknown-imports");
-    for part in ["\n  wasi:keyvalue/store@0.2.0", "\n  wasi:cli/environment@0.3.0 (provided: wasi:cli@0.2.12", "\n  env"] {
+    for part in
+        ["\n  wasi:keyvalue/store@0.2.0", "\n  wasi:cli/environment@0.3.0 (provided: wasi:cli@0.2.12", "\n  env"]
+    {
         assert!(error.message.contains(part), "{part}: {}", error.message);
     }
     assert!(!error.message.contains("exit@0.2.0"), "{}", error.message);
@@ -158,7 +160,10 @@ fn everything_in_the_wit_files_is_provided() {
             let Some(interface) = line.strip_prefix("interface ").filter(|_| stable) else { continue };
             let import = format!("{package}/{}@{version}", interface.trim_end_matches([' ', '{']));
             // What the host calls, and what only servers have.
-            if import != STEP && !import.starts_with("wasi:http/incoming-handler@") && !import.starts_with("wasi:cli/run@") {
+            if import != STEP
+                && !import.starts_with("wasi:http/incoming-handler@")
+                && !import.starts_with("wasi:cli/run@")
+            {
                 assert!(is_provided(&import), "{import}");
             }
         }
@@ -170,7 +175,9 @@ fn versions_are_compatible_by_their_numbers() {
     for import in ["wasi:io/poll@0.2.0", "wasi:io/poll@0.2.6", "wasi:io/poll@0.2.99", "shiro:step/log@0.1.5"] {
         assert!(is_provided(import), "{import}");
     }
-    for import in ["wasi:io/poll@0.3.0", "wasi:io/poll@0.2.0-rc-2023-11-10", "wasi:io/poll", "shiro:step/log@1.0.0", "x"] {
+    for import in
+        ["wasi:io/poll@0.3.0", "wasi:io/poll@0.2.0-rc-2023-11-10", "wasi:io/poll", "shiro:step/log@1.0.0", "x"]
+    {
         assert!(!is_provided(import), "{import}");
     }
 }

@@ -1,3 +1,6 @@
+mod builtins;
+mod sandbox;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,12 +22,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// With this component as the type `test`, and the built-in types.
+    /// With this component as the type `test`.
     fn new(component: &Text) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("test.wasm"), component.build()).unwrap();
+        Self::with_types(dir, &["test"])
+    }
+
+    fn with_types(dir: TempDir, names: &[&str]) -> Self {
         let catalog = Catalog::new(vec![dir.path().to_owned()]);
-        let types = ["test", "shell", "print"].map(|name| catalog.load(&StepType::new(name)).unwrap());
+        let types: Vec<LoadedType> = names.iter().map(|name| catalog.load(&StepType::new(*name)).unwrap()).collect();
         let options = RunnerOptions {
             project_dir: dir.path().to_owned(),
             job_env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
@@ -250,7 +257,8 @@ async fn messages_reach_the_log() {
     let text = Text {
         module: format!("{} (data (i32.const 3000) \"hello\")", logging().module),
         run: Some(
-            "(call $log (i32.const 2) (i32.const 3000) (i32.const 5) (i32.const 0) (i32.const 0)) (call $succeed)".into(),
+            "(call $log (i32.const 2) (i32.const 3000) (i32.const 5) (i32.const 0) (i32.const 0)) (call $succeed)"
+                .into(),
         ),
         ..logging()
     };
@@ -289,6 +297,51 @@ async fn handles_and_resources_have_a_bound() {
     };
     let failure = Bench::new(&text).failure().await;
     assert_eq!(class_and_code(&failure), (FailureClass::Limit, "handles"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn a_components_own_resources_have_a_bound() {
+    let text = Text {
+        imports: "(type $own (resource (rep i32))) (core func $new (canon resource.new $own))".into(),
+        with: r#"(with "host" (instance (export "new" (func $new))))"#.into(),
+        module: r#"(import "host" "new" (func $new (param i32) (result i32)))"#.into(),
+        ..Text::running("(loop $again (drop (call $new (i32.const 0))) (br $again)) unreachable")
+    };
+    let failure = Bench::new(&text).failure().await;
+    assert_eq!(class_and_code(&failure), (FailureClass::Limit, "handles"), "{}", failure.message);
+}
+
+#[tokio::test]
+async fn http_headers_have_a_bound() {
+    let text = Text {
+        imports: r#"
+            (import "wasi:http/types@0.2.0" (instance $http
+              (export "fields" (type $fields (sub resource)))
+              (type $error' (variant (case "invalid-syntax") (case "forbidden") (case "immutable")))
+              (export "header-error" (type $error (eq $error')))
+              (export "[constructor]fields" (func (result (own $fields))))
+              (export "[method]fields.append" (func (param "self" (borrow $fields)) (param "name" string)
+                (param "value" (list u8)) (result (result (error $error)))))))
+            (core func $fields (canon lower (func $http "[constructor]fields")))
+            (core func $append (canon lower (func $http "[method]fields.append") (memory (core memory $libc "memory"))))"#
+            .into(),
+        with: r#"(with "host" (instance (export "fields" (func $fields)) (export "append" (func $append))))"#.into(),
+        module: r#"
+            (import "host" "fields" (func $fields (result i32)))
+            (import "host" "append" (func $append (param i32 i32 i32 i32 i32 i32)))
+            (data (i32.const 3000) "x-header")"#
+            .into(),
+        ..Text::running(
+            "(local $fields i32) (local.set $fields (call $fields))
+             (loop $again
+               (call $append (local.get $fields) (i32.const 3000) (i32.const 8) (i32.const 3000) (i32.const 8)
+                 (i32.const 100))
+               (br $again))
+             unreachable",
+        )
+    };
+    let failure = Bench::new(&text).failure().await;
+    assert_eq!(class_and_code(&failure), (FailureClass::Limit, "http-fields"), "{}", failure.message);
 }
 
 #[tokio::test]
@@ -380,30 +433,6 @@ async fn a_step_that_does_without_what_it_was_denied_succeeds_with_a_warning() {
     let warnings = bench.recorder.warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains("run the program `git`"), "{warnings:?}");
-}
-
-#[tokio::test]
-async fn what_has_no_grant_is_pure() {
-    let bench = Bench::new(&Text::default());
-    assert!(bench.runner.is_pure(&StepType::new("test")));
-    assert!(bench.runner.is_pure(&StepType::new("print")));
-    assert!(!bench.runner.is_pure(&StepType::new("shell")));
-}
-
-#[tokio::test]
-async fn the_built_in_print_prints() {
-    let bench = Bench::new(&Text::default());
-    let success = bench.runner.run(bench.request("print", json!({ "message": "hello there" }))).await.unwrap();
-    assert!(success.output.is_object());
-    assert!(bench.recorder.stdout().contains("hello there"), "{:?}", bench.recorder.stdout());
-}
-
-#[tokio::test]
-async fn the_built_in_shell_runs_a_command() {
-    let bench = Bench::new(&Text::default());
-    let success = bench.runner.run(bench.request("shell", json!({ "command": "echo from the shell" }))).await.unwrap();
-    assert_eq!(success.output["exit_code"], 0, "{:?}", success.output);
-    assert!(bench.recorder.stdout().contains("from the shell"));
 }
 
 #[tokio::test]

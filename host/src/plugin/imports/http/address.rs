@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn loopback_by_name() {
-        for host in ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"] {
+        for host in ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"]
+        {
             assert!(is_loopback_name(host), "{host}");
         }
         for host in ["localhost.example.com", "notlocalhost", "10.0.0.1", "[::2]"] {

@@ -102,7 +102,8 @@ impl Clients {
 }
 
 fn build(route: &Route, proxy: Option<&Intercept>, trust: &Trust) -> Result<reqwest::Client, ClientError> {
-    let unusable = |what: &str, error: reqwest::Error| ClientError::Unusable(format!("{what}: {}", error.without_url()));
+    let unusable =
+        |what: &str, error: reqwest::Error| ClientError::Unusable(format!("{what}: {}", error.without_url()));
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(trust.config.clone())
         .redirect(reqwest::redirect::Policy::none())
@@ -148,7 +149,11 @@ impl Resolve for CheckedResolver {
     }
 }
 
-fn filter(found: &[SocketAddr], name: &str, private: bool) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+fn filter(
+    found: &[SocketAddr],
+    name: &str,
+    private: bool,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let mut allowed = Vec::new();
     let mut prohibited: Option<Prohibited> = None;
     for address in found {
@@ -203,8 +208,10 @@ mod tests {
 
     #[test]
     fn only_addresses_that_pass_are_dialled() {
-        let found: Vec<SocketAddr> =
-            ["93.184.216.34:0", "127.0.0.1:0", "[::ffff:10.0.0.1]:0"].iter().map(|text| text.parse().unwrap()).collect();
+        let found: Vec<SocketAddr> = ["93.184.216.34:0", "127.0.0.1:0", "[::ffff:10.0.0.1]:0"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
         assert_eq!(filter(&found, "a.example", false).unwrap(), found[..1]);
         assert_eq!(filter(&found, "a.example", true).unwrap(), found);
         let error = filter(&found[1..], "a.example", false).unwrap_err();

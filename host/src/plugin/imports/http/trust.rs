@@ -81,7 +81,8 @@ mod tests {
         let authority = rcgen::generate_simple_self_signed(vec!["gitlab.example".into()]).unwrap();
         let file = dir.path().join("ca.pem");
         std::fs::write(&file, authority.cert.pem()).unwrap();
-        let trust = trust(&env(&[("SSL_CERT_DIR", dir.path().join("none").as_path()), ("CI_SERVER_TLS_CA_FILE", &file)]));
+        let trust =
+            trust(&env(&[("SSL_CERT_DIR", dir.path().join("none").as_path()), ("CI_SERVER_TLS_CA_FILE", &file)]));
         assert!(!trust.unwrap().empty);
     }
 
