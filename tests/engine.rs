@@ -16,7 +16,7 @@ fn a_failure_stops_what_depends_on_it_and_the_recap_comes_last() {
     ] }));
     let outcome = project.shiro("run").exits(1).does_not_say("never shown");
     let all = outcome.all();
-    assert!(all.rfind("exit code 4") > all.find("after"), "{all}");
+    assert!(all.rfind("exited with code 4") > all.find("after"), "{all}");
 }
 
 #[test]

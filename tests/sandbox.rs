@@ -86,7 +86,7 @@ fn a_component_that_writes_without_end_hits_its_limit() {
 fn an_answer_that_breaks_its_own_schema_is_exit_3() {
     for answer in ["{\"text\": 1}", "not json", "[]"] {
         let project = project("liar", json!({ "answer": answer }), json!({}));
-        run_bounded(&project).exits(3).says("guest").says("schema");
+        run_bounded(&project).exits(3).says("guest").says("output").says("hint");
         assert_kept(&project);
     }
 }

@@ -26,7 +26,7 @@ fn a_command_that_fails_fails_the_run_and_shows_why() {
         .shiro("run")
         .exits(1)
         .says("before")
-        .says("exit code 7")
+        .says("exited with code 7")
         .says("no such host");
 }
 
@@ -124,7 +124,7 @@ fn what_a_step_leaves_in_the_background_ends_with_it() {
 
 #[test]
 fn a_gigabyte_of_output_leaves_memory_flat() {
-    let project = project(json!({ "command": "yes 0123456789012345678901234567890123456789 | head -c 1073741824" }));
+    let project = project(json!({ "shell": "sh", "command": "yes 0123456789012345678901234567890123456789 | head -c 1073741824" }));
     let outcome = project.command("sh").arg("-c").arg(format!("ulimit -d 400000; exec {} run -quiet", crate::support::SHIRO)).output();
     crate::support::Outcome::of(outcome.expect("sh starts")).exits(0);
     let journal: String = project.journals().into_values().collect();

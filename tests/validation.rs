@@ -29,7 +29,7 @@ fn all_problems_are_reported_at_once_with_line_and_column() {
         .shiro("run")
         .exits(2)
         .says(".shiro/workflow.json:3:3: error[unknown-field]")
-        .says(":5:60: error")
+        .says(":5:63: error")
         .says("`level`")
         .says(":6:13: error")
         .says(":6:25: error")
@@ -47,7 +47,7 @@ fn every_kind_of_bad_file_is_exit_2_and_starts_nothing() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     for (text, expected) in [
         ("", "empty"),
-        ("{", "EOF"),
+        ("{", "ends in the middle"),
         ("\u{feff}{}", "byte order mark"),
         ("{ \"name\": \"x\", }", "trailing comma"),
         ("// comment\n{}", "comment"),
@@ -77,7 +77,7 @@ fn cycles_are_shown_as_a_path() {
             { "id": "self", "type": "print", "config": { "message": "s" }, "depends_on": ["self"] }
         ]
     }));
-    project.shiro("validate").exits(2).says("a -> b -> c -> a").says("self -> self");
+    project.shiro("validate").exits(2).says("a -> c -> b -> a").says("self -> self");
 }
 
 #[test]

@@ -20,8 +20,6 @@ pub(crate) struct Received {
     pub(crate) method: String,
     /// The path with its query.
     pub(crate) path: String,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
@@ -121,11 +119,6 @@ async fn handle(
     let request = Received {
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
-        headers: parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-            .collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     let number = {

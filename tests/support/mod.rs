@@ -87,11 +87,13 @@ impl Project {
     }
 
     /// Runs `shiro` with these arguments, separated by spaces.
+    #[must_use = "say which exit code is expected: `.exits(0)`"]
     pub(crate) fn shiro(&self, args: &str) -> Outcome {
         self.shiro_args(args.split_whitespace())
     }
 
     /// Runs `shiro` with these arguments.
+    #[must_use = "say which exit code is expected: `.exits(0)`"]
     pub(crate) fn shiro_args(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Outcome {
         Outcome::of(self.command(SHIRO).args(args).output().expect("shiro starts"))
     }
@@ -111,7 +113,6 @@ impl Project {
 }
 
 /// How a command ended. Every test says what it expects of the exit code.
-#[must_use = "say which exit code is expected: `.exits(0)`"]
 pub(crate) struct Outcome {
     /// The exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
@@ -123,6 +124,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// From what `std` says.
+    #[must_use = "say which exit code is expected: `.exits(0)`"]
     pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -135,7 +137,7 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "exit code\n{}", self.all());
-        assert!(!self.all().contains("panicked at") && !self.all().contains("RUST_BACKTRACE"), "{}", self.all());
+        assert!(!self.all().contains("panicked at host/") && !self.all().contains("stack backtrace:"), "{}", self.all());
         self
     }
 

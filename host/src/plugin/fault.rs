@@ -72,10 +72,9 @@ impl Fault {
                 Failure::new(FailureClass::Step, "cancelled", "ended, because the run is being stopped")
             }
             Self::Ended(Ending::TimedOut) => timed_out(timeout, by_user),
-            Self::Limit(Limit::Cpu) => Failure::new(FailureClass::Limit, "cpu", format!("ended: {}", Limit::Cpu))
-                .with_hint("give the step a `timeout` if it needs longer"),
             Self::Limit(limit) => {
                 Failure::new(FailureClass::Limit, limit.code(), format!("the component ran into a limit: {limit}"))
+                    .with_hint(limit.hint())
                     .with_hint("every attempt has the same limits: give it less to do at once")
             }
             Self::Trap(message) => Failure::new(FailureClass::Plugin, "trap", message).with_hint(report),

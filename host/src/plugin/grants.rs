@@ -154,14 +154,14 @@ mod tests {
         Permissions { network: vec![NetworkPermission { url: url.into() }], ..Permissions::default() }
     }
 
-    const WEBHOOK: &str = "https://hooks.slack.com/services/T000/B000/XXXX";
+    const WEBHOOK: &str = "https://hooks.slack.com/services/T000/B000/hidden";
 
     #[test]
     fn exactly_the_host_of_the_configured_url() {
         let plan = plan(&asks("{config.webhook_url}"), true, &json!({ "webhook_url": WEBHOOK }), &[]);
         assert_eq!(plan.granted, ["network https://hooks.slack.com:443"]);
         assert!(plan.grants.network("https", "hooks.slack.com", 443).unwrap().private);
-        assert!(!format!("{plan:?}").contains("XXXX"));
+        assert!(!format!("{plan:?}").contains("hidden"));
     }
 
     #[test]

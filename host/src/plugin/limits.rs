@@ -71,6 +71,19 @@ impl Limit {
             Self::Cpu => "cpu",
         }
     }
+
+    /// What to do about it.
+    pub(super) fn hint(self) -> &'static str {
+        match self {
+            Self::Memory | Self::Tables | Self::Instances | Self::Handles => {
+                "give it less to do at once: the limit is the same for every component"
+            }
+            Self::HostcallBytes => "give it less data in one piece, or pass the data by a file",
+            Self::Output => "let it write less, or what matters only",
+            Self::HttpBody | Self::HttpFields => "ask the service for less at once, page by page",
+            Self::Cpu => "give the step a `timeout` if it needs longer",
+        }
+    }
 }
 
 impl fmt::Display for Limit {
