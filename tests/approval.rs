@@ -136,11 +136,7 @@ fn a_workflow_that_changed_since_the_pause_is_refused_until_accepted() {
     let mut changed = example();
     changed["steps"][2]["config"]["command"] = json!("kubectl delete namespace production");
     project.write(".shiro/workflow.json", &changed.to_string());
-    in_job(&mut project, "resume")
-        .shiro("run -state-store gitlab")
-        .exits(6)
-        .says("deploy")
-        .says("-accept-changes");
+    in_job(&mut project, "resume").shiro("run -state-store gitlab").exits(6).says("deploy").says("-accept-changes");
     assert_eq!(project.read("effects"), "");
 
     in_job(&mut project, "resume").shiro("run -state-store gitlab -accept-changes").exits(0);
@@ -165,9 +161,7 @@ fn the_decision_is_on_record_as_unverified() {
     in_job(&mut project, "deploy").shiro("run -state-store gitlab").exits(0);
     project.env("GITLAB_USER_LOGIN", "bob").env("CI_JOB_URL", "https://gitlab.example.com/jobs/2");
     in_job(&mut project, "resume").shiro("run -state-store gitlab").exits(0);
-    let status = project
-        .shiro("status -state-store gitlab -json approval-workflow-pipeline-4711")
-        .exits(0);
+    let status = project.shiro("status -state-store gitlab -json approval-workflow-pipeline-4711").exits(0);
     let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
     let decision = &status["approvals"][0];
     assert_eq!(decision["step"], "request_approval");
@@ -235,12 +229,20 @@ fn each_start_passes_the_gates_that_waited_when_it_began_and_no_later_one() {
 fn state_goes_between_two_working_copies_as_github_carries_it() {
     let slack = Server::slack();
     let mut first = project(&slack);
-    first.env("CI_PIPELINE_ID", "").env("GITHUB_ACTIONS", "true").env("GITHUB_RUN_ID", "99").env("GITHUB_JOB", "deploy");
+    first
+        .env("CI_PIPELINE_ID", "")
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_RUN_ID", "99")
+        .env("GITHUB_JOB", "deploy");
     first.shiro("run -fresh").exits(0);
 
     // upload-artifact and download-artifact: the files of one directory, without modes, in a fresh checkout.
     let mut second = project(&slack);
-    second.env("CI_PIPELINE_ID", "").env("GITHUB_ACTIONS", "true").env("GITHUB_RUN_ID", "99").env("GITHUB_JOB", "resume");
+    second
+        .env("CI_PIPELINE_ID", "")
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_RUN_ID", "99")
+        .env("GITHUB_JOB", "resume");
     for (name, journal) in first.journals() {
         second.write(format!(".shiro/state/{name}"), &journal);
     }

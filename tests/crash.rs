@@ -52,7 +52,9 @@ fn statuses(project: &Project) -> BTreeMap<String, String> {
     let steps = status["steps"].as_array().expect("steps");
     steps
         .iter()
-        .map(|step| (step["id"].as_str().expect("an id").to_owned(), step["status"].as_str().expect("a status").to_owned()))
+        .map(|step| {
+            (step["id"].as_str().expect("an id").to_owned(), step["status"].as_str().expect("a status").to_owned())
+        })
         .collect()
 }
 
@@ -85,7 +87,9 @@ fn reruns(outcome: &Outcome) -> Vec<String> {
     let mut words = outcome.stderr.split_whitespace().peekable();
     let mut flags = Vec::new();
     while let Some(word) = words.next() {
-        if word == "-rerun" && let Some(step) = words.peek() {
+        if word == "-rerun"
+            && let Some(step) = words.peek()
+        {
             let step = step.trim_matches(|c: char| !c.is_ascii_alphanumeric());
             if step.starts_with('s') && step[1..].parse::<usize>().is_ok() && !flags.contains(&step.to_owned()) {
                 flags.push(step.to_owned());
@@ -151,7 +155,8 @@ fn a_step_that_died_with_shiro_is_named_and_runs_again_only_when_told() {
     }));
     let effects = project.join("effects").display().to_string();
     project.env("EFFECTS", effects);
-    let mut child = project.command(SHIRO).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start");
+    let mut child =
+        project.command(SHIRO).arg("run").stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start");
     let deadline = Instant::now() + Duration::from_secs(20);
     while project.read("effects").is_empty() {
         assert!(Instant::now() < deadline, "the step starts");

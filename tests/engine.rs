@@ -67,14 +67,16 @@ fn continue_on_error_lets_dependants_see_the_failure() {
 
 #[test]
 fn conditions_decide() {
-    let project = Project::with_workflow(&json!({ "name": "conditions", "inputs": { "environment": "staging" }, "steps": [
+    let project = Project::with_workflow(
+        &json!({ "name": "conditions", "inputs": { "environment": "staging" }, "steps": [
         { "id": "production", "type": "print", "config": { "message": "to production" }, "if": "inputs.environment == 'production'" },
         { "id": "staging", "type": "print", "config": { "message": "to staging" }, "if": "inputs.environment == 'staging'" },
         { "id": "bad", "type": "shell", "config": { "command": "false" } },
         { "id": "clean-up", "type": "print", "config": { "message": "cleaning up" }, "if": "failure()", "depends_on": ["bad"] },
         { "id": "always", "type": "print", "config": { "message": "in any case" }, "if": "always()", "depends_on": ["bad"] },
         { "id": "not", "type": "print", "config": { "message": "only after success" }, "depends_on": ["bad"] }
-    ] }));
+    ] }),
+    );
     project
         .shiro("run")
         .exits(1)
@@ -117,7 +119,8 @@ fn two_processes_do_not_share_a_run() {
     let project = Project::with_workflow(&json!({ "name": "held", "steps": [
         { "id": "wait", "type": "shell", "config": { "command": "touch waiting; while ! test -e go; do sleep 0.02; done" } }
     ] }));
-    let first = project.command(crate::support::SHIRO).arg("run").stdout(std::process::Stdio::null()).spawn().expect("start");
+    let first =
+        project.command(crate::support::SHIRO).arg("run").stdout(std::process::Stdio::null()).spawn().expect("start");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !project.join("waiting").exists() {
         assert!(std::time::Instant::now() < deadline, "the step starts");

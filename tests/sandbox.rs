@@ -29,7 +29,8 @@ fn project(guest_name: &str, config: Value, more: Value) -> Project {
 fn assert_kept(project: &Project) {
     let status = project.shiro("status -json sandbox").exits(0);
     let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
-    let beside = status["steps"].as_array().expect("steps").iter().find(|step| step["id"] == "beside").expect("it is there");
+    let beside =
+        status["steps"].as_array().expect("steps").iter().find(|step| step["id"] == "beside").expect("it is there");
     assert_eq!(beside["status"], "succeeded", "{status:#}");
 }
 
@@ -41,7 +42,12 @@ fn run_bounded(project: &Project) -> Outcome {
 
 #[test]
 fn a_component_that_traps_is_exit_3_with_the_cause() {
-    for (how, cause) in [("unreachable", "unreachable"), ("panic", "the last words"), ("recursion", "stack"), ("out_of_bounds", "memory")] {
+    for (how, cause) in [
+        ("unreachable", "unreachable"),
+        ("panic", "the last words"),
+        ("recursion", "stack"),
+        ("out_of_bounds", "memory"),
+    ] {
         let project = project("trap", json!({ "how": how, "message": "the last words" }), json!({}));
         let outcome = run_bounded(&project).exits(3).says("guest").says("hint");
         assert!(outcome.all().contains(cause), "{how}: expected {cause}\n{}", outcome.all());
@@ -109,7 +115,8 @@ fn a_component_that_describes_itself_with_nonsense_is_refused_before_anything_ru
 fn a_file_that_is_no_component_is_refused_with_what_it_is() {
     let core_module = wat::parse_str("(module)").expect("a module");
     let good = std::fs::read(guest("echo")).expect("read");
-    let other_world = wat::parse_str("(component (import \"evil:world/power@1.0.0\" (instance)))").expect("a component");
+    let other_world =
+        wat::parse_str("(component (import \"evil:world/power@1.0.0\" (instance)))").expect("a component");
     let cases: Vec<(&[u8], &str)> = vec![
         (b"", "empty"),
         (b"\0", "not"),
@@ -210,7 +217,8 @@ fn metadata_addresses_are_never_reached() {
 fn redirects_are_not_followed() {
     let target = Server::slack();
     let location = target.url("/elsewhere");
-    let server = Server::start(move |_, _| crate::support::http::Answer::new(302, "").header("location", location.clone()));
+    let server =
+        Server::start(move |_, _| crate::support::http::Answer::new(302, "").header("location", location.clone()));
     let mut project = Project::with_workflow(&json!({ "name": "redirect", "steps": [
         { "id": "notify", "type": "slack.notify", "config": { "webhook_url": "{{env.HOOK}}", "message": "x" } }
     ] }));
@@ -276,10 +284,7 @@ fn the_example_step_runs_from_the_plugins_directory() {
         { "id": "say", "type": "print", "depends_on": ["next"], "config": { "message": "{{steps.next.output}}" } }
     ] }));
     project.install(&component, "semver.bump");
-    project
-        .shiro("run")
-        .exits(0)
-        .says("1.5.0");
+    project.shiro("run").exits(0).says("1.5.0");
     project.shiro("plugin list").exits(0).says("semver.bump").says(".shiro/plugins/semver.bump.wasm");
 
     let elsewhere = Project::with_workflow(&json!({ "name": "example", "steps": [

@@ -14,7 +14,13 @@ fn forms() -> Vec<String> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let url: String = bytes
         .iter()
-        .map(|byte| if byte.is_ascii_alphanumeric() || b"~-._".contains(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"~-._".contains(byte) {
+                char::from(*byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect();
     vec![
         SECRET.to_owned(),
@@ -70,7 +76,9 @@ fn encoded_and_split_secrets_are_masked() {
 
 #[test]
 fn a_failing_step_shows_no_secret() {
-    let project = project(json!([{ "id": "fail", "type": "shell", "config": { "command": "echo \"bad $DEPLOY_TOKEN\" >&2; exit 3" } }]));
+    let project = project(
+        json!([{ "id": "fail", "type": "shell", "config": { "command": "echo \"bad $DEPLOY_TOKEN\" >&2; exit 3" } }]),
+    );
     let outcome = project.shiro("run").exits(1).says("bad ***");
     assert_absent(&project, &outcome);
 }

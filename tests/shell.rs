@@ -124,8 +124,14 @@ fn what_a_step_leaves_in_the_background_ends_with_it() {
 
 #[test]
 fn a_gigabyte_of_output_leaves_memory_flat() {
-    let project = project(json!({ "shell": "sh", "command": "yes 0123456789012345678901234567890123456789 | head -c 1073741824" }));
-    let outcome = project.command("sh").arg("-c").arg(format!("ulimit -d 400000; exec {} run -quiet", crate::support::SHIRO)).output();
+    let project = project(
+        json!({ "shell": "sh", "command": "yes 0123456789012345678901234567890123456789 | head -c 1073741824" }),
+    );
+    let outcome = project
+        .command("sh")
+        .arg("-c")
+        .arg(format!("ulimit -d 400000; exec {} run -quiet", crate::support::SHIRO))
+        .output();
     crate::support::Outcome::of(outcome.expect("sh starts")).exits(0);
     let journal: String = project.journals().into_values().collect();
     assert!(journal.contains("1073741824"), "the whole output was counted");

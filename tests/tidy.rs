@@ -59,7 +59,14 @@ fn only_plugin_knows_wasmtime() {
 
 #[test]
 fn pure_modules_read_no_clock_and_no_files() {
-    let pure = ["workflow/model.rs", "capability.rs", "engine/scheduler.rs", "engine/retry.rs", "engine/state.rs", "plan/mod.rs"];
+    let pure = [
+        "workflow/model.rs",
+        "capability.rs",
+        "engine/scheduler.rs",
+        "engine/retry.rs",
+        "engine/state.rs",
+        "plan/mod.rs",
+    ];
     for name in pure {
         let file = repository().join("host/src").join(name);
         for (number, line) in code_lines(&file) {
@@ -73,7 +80,8 @@ fn pure_modules_read_no_clock_and_no_files() {
 #[test]
 fn files_are_not_too_long() {
     const LINES: usize = 700;
-    let is_test = |file: &PathBuf| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    let is_test =
+        |file: &PathBuf| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
     for file in all_rust_files().into_iter().filter(|file| !is_test(file)) {
         let text = fs::read_to_string(&file).expect("read");
         let code = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
@@ -84,7 +92,13 @@ fn files_are_not_too_long() {
 #[test]
 fn no_unfinished_marks() {
     // Written in two parts, so that this file passes.
-    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("FIX", "ME"), concat!("XX", "X")];
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("db", "g!("),
+        concat!("FIX", "ME"),
+        concat!("XX", "X"),
+    ];
     for file in all_rust_files() {
         let text = fs::read_to_string(&file).expect("read");
         for mark in marks {

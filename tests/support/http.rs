@@ -59,7 +59,8 @@ pub(crate) struct Server {
 impl Server {
     /// Answers each request as `answer` says, given its number (from 0) and what came.
     pub(crate) fn start(answer: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port on loopback");
         let address = listener.local_addr().expect("it has an address");
         let received = Arc::new(Mutex::new(Vec::new()));

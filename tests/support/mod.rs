@@ -137,7 +137,11 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "exit code\n{}", self.all());
-        assert!(!self.all().contains("panicked at host/") && !self.all().contains("stack backtrace:"), "{}", self.all());
+        assert!(
+            !self.all().contains("panicked at host/") && !self.all().contains("stack backtrace:"),
+            "{}",
+            self.all()
+        );
         self
     }
 

@@ -277,7 +277,10 @@ mod tests {
 
     #[test]
     fn values_and_what_follows_two_dashes_stay() {
-        assert_eq!(normalised(&["shiro", "-", "-1", "--fresh", "--", "-fresh"]), ["shiro", "-", "-1", "--fresh", "--", "-fresh"]);
+        assert_eq!(
+            normalised(&["shiro", "-", "-1", "--fresh", "--", "-fresh"]),
+            ["shiro", "-", "-1", "--fresh", "--", "-fresh"]
+        );
     }
 
     #[test]

@@ -67,7 +67,9 @@ impl Environment {
         let text = |name: &str| self.filled(name).map(str::to_owned);
         if self.ci() == Some(Ci::Github) {
             let url = match (text("GITHUB_SERVER_URL"), text("GITHUB_REPOSITORY"), text("GITHUB_RUN_ID")) {
-                (Some(server), Some(repository), Some(run)) => Some(format!("{server}/{repository}/actions/runs/{run}")),
+                (Some(server), Some(repository), Some(run)) => {
+                    Some(format!("{server}/{repository}/actions/runs/{run}"))
+                }
                 _ => None,
             };
             return Job {

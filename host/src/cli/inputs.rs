@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::ci::Environment;
-use super::error::{CliError, USAGE};
 use super::early_scope::EarlyScope;
+use super::error::{CliError, USAGE};
 use super::project::Project;
 use crate::id::RunId;
 use crate::workflow::inputs::{self, InputError};

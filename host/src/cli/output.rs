@@ -83,7 +83,9 @@ impl Output {
 
     /// The run is done.
     pub(super) fn finished(&self, workflow: &str) {
-        say(&format!("{workflow}: this run has finished already, nothing is left to do\nto begin anew: shiro run -fresh"));
+        say(&format!(
+            "{workflow}: this run has finished already, nothing is left to do\nto begin anew: shiro run -fresh"
+        ));
     }
 }
 
@@ -101,7 +103,9 @@ fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
     match args.state_store {
         Some(StateStore::Gitlab) => command.push_str(" -state-store gitlab"),
         Some(StateStore::Filesystem) => command.push_str(" -state-store filesystem"),
-        Some(StateStore::Memory) => return "nothing: the memory store keeps no state, so this run can't go on".to_owned(),
+        Some(StateStore::Memory) => {
+            return "nothing: the memory store keeps no state, so this run can't go on".to_owned();
+        }
         None => {}
     }
     if environment.filled("CI_JOB_NAME").is_some() || environment.ci().is_some() {

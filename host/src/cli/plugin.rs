@@ -29,10 +29,8 @@ fn catalog(dirs: &PluginDirs) -> Catalog {
 fn list(dirs: &PluginDirs, json: bool, out: &mut dyn Write) -> Exit {
     let known = catalog(dirs).names().map_err(plugin_error)?;
     if json {
-        let types: Vec<Value> = known
-            .iter()
-            .map(|known| json!({ "type": known.step_type, "source": known.source.to_string() }))
-            .collect();
+        let types: Vec<Value> =
+            known.iter().map(|known| json!({ "type": known.step_type, "source": known.source.to_string() })).collect();
         writeln!(out, "{:#}", json!({ "types": types }))?;
         return Ok(0);
     }
@@ -95,7 +93,9 @@ fn show(loaded: &LoadedType, out: &mut dyn Write) -> std::io::Result<()> {
     if !loaded.builtin() && !asks.is_empty() {
         writeln!(out, "  (not granted: step types that are not built in run without grants)")?;
     }
-    for (title, lines) in [("exports", loaded.exports()), ("imports (each does nothing without a grant)", loaded.imports())] {
+    for (title, lines) in
+        [("exports", loaded.exports()), ("imports (each does nothing without a grant)", loaded.imports())]
+    {
         writeln!(out, "\n{title}")?;
         for line in lines {
             writeln!(out, "  {line}")?;

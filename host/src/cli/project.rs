@@ -110,7 +110,11 @@ fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError>
     let used: BTreeSet<StepType> = workflow.steps.iter().map(|step| step.step_type.clone()).collect();
     let used: Vec<StepType> = used.into_iter().filter(|used| names.iter().any(|name| name == used.as_str())).collect();
     let mut types = BTreeMap::new();
-    let mut known = StepTypes { names, places: catalog.dirs().iter().map(|dir| dir.display().to_string()).collect(), ..StepTypes::default() };
+    let mut known = StepTypes {
+        names,
+        places: catalog.dirs().iter().map(|dir| dir.display().to_string()).collect(),
+        ..StepTypes::default()
+    };
     let mut faults = Vec::new();
     for (step_type, loaded) in catalog.load_all(used) {
         let loaded = match loaded {

@@ -216,7 +216,9 @@ impl<'a> Session<'a> {
         if !loaded.sealed {
             warnings.push("the last process died before it could close its journal".to_owned());
             if !start::waiting(&state).is_empty() {
-                warnings.push("a start after a crash approves nothing: the gates stay closed until the next one".to_owned());
+                warnings.push(
+                    "a start after a crash approves nothing: the gates stay closed until the next one".to_owned(),
+                );
             }
         }
         let journal = self.store.resume(&self.key, &self.lock, &loaded)?;
@@ -257,8 +259,8 @@ impl<'a> Session<'a> {
         let env: BTreeMap<String, String> =
             self.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let result = runtime.block_on(async {
-            let stop = signals::listen()
-                .map_err(|error| CliError::new(BUG, format!("can't listen for signals: {error}")))?;
+            let stop =
+                signals::listen().map_err(|error| CliError::new(BUG, format!("can't listen for signals: {error}")))?;
             let setup = Setup {
                 plan: Arc::clone(&self.project.plan),
                 state,
@@ -325,16 +327,16 @@ fn resume_error(error: ResumeError) -> CliError {
     let cli_error = CliError::new(STATE, error.to_string());
     match error {
         ResumeError::Interrupted(steps) => {
-            let flags = |flag: &str| {
-                steps.iter().map(|step| format!(" {flag} {}", step.step)).collect::<String>()
-            };
+            let flags = |flag: &str| steps.iter().map(|step| format!(" {flag} {}", step.step)).collect::<String>();
             cli_error
                 .hint(format!("look at what became of it; to run it again: shiro run{}", flags("-rerun")))
                 .hint(format!("to take it as done and go on: shiro run{}", flags("-skip")))
                 .hint("a step that may run twice says so with \"idempotent\": true")
         }
         ResumeError::NotStarted | ResumeError::Finished => cli_error.hint("to begin anew: shiro run -fresh"),
-        ResumeError::NotInterrupted(_) | ResumeError::Both(_) => cli_error.hint("`shiro status` shows where each step stands"),
+        ResumeError::NotInterrupted(_) | ResumeError::Both(_) => {
+            cli_error.hint("`shiro status` shows where each step stands")
+        }
     }
 }
 
@@ -346,7 +348,9 @@ fn engine_error(error: EngineError) -> CliError {
                 cli_error.message = format!("{}: nothing further was started", cli_error.message);
                 cli_error
             }
-            Err(other) => CliError::new(7, format!("the state could not be written: {other}: nothing further was started")),
+            Err(other) => {
+                CliError::new(7, format!("the state could not be written: {other}: nothing further was started"))
+            }
         },
         other => CliError::new(BUG, format!("a bug in shiro: {other}")).hint("please report it; the state is kept"),
     }

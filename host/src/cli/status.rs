@@ -112,7 +112,13 @@ fn list(runs: &[Run], json: bool, out: &mut dyn Write) -> Exit {
 fn detail(run: &Run, json: bool, out: &mut dyn Write) -> Exit {
     let state = match &run.state {
         Ok(state) => state,
-        Err(error) => return Err(CliError { details: String::new(), hints: error.hints.clone(), ..CliError::new(error.exit_code, error.message.clone()) }),
+        Err(error) => {
+            return Err(CliError {
+                details: String::new(),
+                hints: error.hints.clone(),
+                ..CliError::new(error.exit_code, error.message.clone())
+            });
+        }
     };
     match json {
         true => writeln!(out, "{:#}", document(run, state))?,
@@ -182,7 +188,13 @@ fn document(run: &Run, state: &RunState) -> Value {
 fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()> {
     writeln!(out, "{}: {}", run.name, run.word())?;
     if let Some(started) = state.started() {
-        writeln!(out, "  workflow  {}\n  run       {}\n  started   {}", started.workflow, started.run, time(run.started))?;
+        writeln!(
+            out,
+            "  workflow  {}\n  run       {}\n  started   {}",
+            started.workflow,
+            started.run,
+            time(run.started)
+        )?;
         if let Some(url) = &started.job.url {
             writeln!(out, "  job       {url}")?;
         }

@@ -151,7 +151,8 @@ impl Scheduler {
     /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
     pub(super) fn decide(&mut self) -> Option<Decision> {
         while let Some(Reverse(step)) = self.decidable.pop() {
-            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()] else {
+            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()]
+            else {
                 continue;
             };
             if ended_before {

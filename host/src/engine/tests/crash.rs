@@ -104,7 +104,10 @@ fn check_journal(world: &World) -> Result<(), TestCaseError> {
                 let status = state.at(*other).status();
                 prop_assert!(
                     !matches!(status, Status::Pending | Status::Running { .. } | Status::Retrying),
-                    "{:?} started while {:?} {}", plan.step(step).id, plan.step(*other).id, status
+                    "{:?} started while {:?} {}",
+                    plan.step(step).id,
+                    plan.step(*other).id,
+                    status
                 );
             }
             while let Some(other) = before.pop() {

@@ -93,7 +93,9 @@ pub(super) struct Heard(pub(super) Mutex<Vec<String>>);
 impl Tell for Heard {
     fn tell(&self, notice: Notice<'_>) {
         let text = match notice {
-            Notice::Recorded(record) => format!("recorded {}", serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap()),
+            Notice::Recorded(record) => {
+                format!("recorded {}", serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap())
+            }
             Notice::Output { line, .. } => format!("output {line}"),
             Notice::Log { message, .. } => format!("log {message}"),
             Notice::Warning { message, .. } => format!("warning {message}"),
@@ -177,7 +179,8 @@ impl World {
         let record: RecordFn = Box::new(move |records| {
             written += 1;
             let is_full = full_after.is_some_and(|(batches, _)| written > batches);
-            let arrives = full_after.is_none_or(|(batches, arrives)| written <= batches || arrives && written == batches + 1);
+            let arrives =
+                full_after.is_none_or(|(batches, arrives)| written <= batches || arrives && written == batches + 1);
             if arrives {
                 journal.lock().unwrap().extend_from_slice(records);
                 batches.lock().unwrap().push(records.len());
