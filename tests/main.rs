@@ -6,7 +6,9 @@
 mod support;
 
 mod approval;
+mod cli;
 mod crash;
+mod docs;
 mod engine;
 mod gitlab;
 mod hermetic;

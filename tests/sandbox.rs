@@ -45,7 +45,7 @@ fn a_component_that_traps_is_exit_3_with_the_cause() {
     for (how, cause) in [
         ("unreachable", "unreachable"),
         ("panic", "the last words"),
-        ("recursion", "stack"),
+        ("recursion", "recurse"),
         ("out_of_bounds", "memory"),
     ] {
         let project = project("trap", json!({ "how": how, "message": "the last words" }), json!({}));

@@ -43,7 +43,7 @@ impl Plan {
     /// Builds the graph and checks it. All problems are reported at once, in file order.
     pub fn build(workflow: Workflow) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
-        let index = index(&workflow, &mut problems);
+        let index = index(&workflow);
         let dependencies = dependencies(&workflow, &index, &mut problems);
         let dependents = dependencies.reversed();
         let order = graph::order(&dependencies, &dependents);
@@ -140,22 +140,11 @@ impl Plan {
     }
 }
 
-fn index(workflow: &Workflow, problems: &mut Vec<Diagnostic>) -> HashMap<StepId, StepIndex> {
+/// An id that is used twice was reported when the workflow was parsed: here the first one counts.
+fn index(workflow: &Workflow) -> HashMap<StepId, StepIndex> {
     let mut index: HashMap<StepId, StepIndex> = HashMap::with_capacity(workflow.steps.len());
     for (position, step) in workflow.steps.iter().enumerate() {
-        if let Some(first) = index.get(&step.id) {
-            let first = workflow.steps[first.get()].pointer("id");
-            problems.push(
-                Diagnostic::error(
-                    "duplicate-step",
-                    Place::value(step.pointer("id")),
-                    format!("the step id `{}` is used twice", step.id),
-                )
-                .with_related("first used here", Place::value(first)),
-            );
-        } else {
-            index.insert(step.id.clone(), StepIndex::new(position));
-        }
+        index.entry(step.id.clone()).or_insert_with(|| StepIndex::new(position));
     }
     index
 }

@@ -1,5 +1,5 @@
-//! Waiting for a program's end without taking its status: as long as the status is not taken, its pid and its process group
-//! can't mean anything else.
+//! Waiting for a program's end without taking its status: as long as the status is not taken, its pid and its process
+//! group can't mean anything else.
 
 #[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
@@ -43,8 +43,8 @@ async fn exited_by_signal(run: &Run) {
     }
 }
 
-/// Whoever started shiro may have had it ignore SIGCHLD, which is inherited and makes the kernel throw statuses away. A handler
-/// undoes that.
+/// Whoever started shiro may have had it ignore SIGCHLD, which is inherited and makes the kernel throw statuses away. A
+/// handler undoes that.
 pub(super) fn keep_statuses() {
     if ignores_child_signal() {
         // The handler stays when the stream is dropped.

@@ -382,8 +382,7 @@ mod tests {
         for path in [".", "", "/nonexistent:."] {
             assert_eq!(find("tool", OsStr::new(path), dir.path()).unwrap().file_name(), file.file_name(), "{path:?}");
         }
-        assert!(
-            matches!(find("tool", OsStr::new("/nonexistent"), dir.path()), Err(ProcessError::NotFound { hint, .. }) if hint.contains("./tool"))
-        );
+        let missing = find("tool", OsStr::new("/nonexistent"), dir.path());
+        assert!(matches!(missing, Err(ProcessError::NotFound { hint, .. }) if hint.contains("./tool")));
     }
 }

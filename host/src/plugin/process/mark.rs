@@ -35,8 +35,8 @@ pub(super) fn value(inherited: Option<&OsStr>, item: &str) -> OsString {
     value
 }
 
-/// The items of `process` (see [`of_this_process`]) in an environment as the kernel shows it: `NAME=value`, each ended by
-/// a NUL.
+/// The items of `process` (see [`of_this_process`]) in an environment as the kernel shows it: `NAME=value`, each ended
+/// by a NUL.
 #[cfg(target_os = "linux")]
 pub(super) fn items<'a>(environ: &'a [u8], process: &'a str) -> impl Iterator<Item = &'a str> {
     environ

@@ -11,8 +11,8 @@
 //!
 //! A process that leaves its group, clears its environment and loses its parent cannot be told from one of another step
 //! that runs at the same time: it is ended with the last step it can belong to. A process with another user's rights
-//! (through `sudo`) may not be ended at all: the step then warns. On other Unix systems there is only the process group:
-//! what leaves it (`setsid`) survives.
+//! (through `sudo`) may not be ended at all: the step then warns. On other Unix systems there is only the process
+//! group: what leaves it (`setsid`) survives.
 //!
 //! Programs are started by std's `posix_spawn`, which costs half of what a fork costs: so no `pre_exec`, and no
 //! parent-death signal.
@@ -125,7 +125,8 @@ pub enum ProcessError {
     Invalid(String),
 }
 
-/// What all steps' processes share: the project's directory, the job's environment, the watcher. One for each shiro process.
+/// What all steps' processes share: the project's directory, the job's environment, the watcher. One for each shiro
+/// process.
 pub struct ProcessHost {
     project_dir: PathBuf,
     environment: launch::JobEnvironment,
@@ -189,8 +190,8 @@ impl fmt::Debug for ProcessHost {
     }
 }
 
-/// The processes of one attempt. Call [`AttemptProcesses::end`] when the attempt is over; dropping it without kills what
-/// is left at once, with SIGKILL, and blocks meanwhile.
+/// The processes of one attempt. Call [`AttemptProcesses::end`] when the attempt is over; dropping it without kills
+/// what is left at once, with SIGKILL, and blocks meanwhile.
 #[derive(Debug)]
 pub struct AttemptProcesses {
     host: Arc<ProcessHost>,
@@ -241,7 +242,8 @@ impl AttemptProcesses {
         if timed_out { Err(ProcessError::TimedOut(Box::new(completed))) } else { Ok(completed) }
     }
 
-    /// Ends everything the attempt started and has not ended: SIGTERM, up to `grace` later SIGKILL. All is gone afterwards.
+    /// Ends everything the attempt started and has not ended: SIGTERM, up to `grace` later SIGKILL. All is gone
+    /// afterwards.
     pub async fn end(self, grace: Duration) {
         let runs = self.unfinished();
         ending::end(&runs, grace).await;

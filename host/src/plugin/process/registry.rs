@@ -1,8 +1,8 @@
 //! Which children of this process are whose.
 //!
-//! Children belong to the process, not to a [`super::ProcessHost`], so there is one registry. It knows every program that a step
-//! runs; what else becomes a child of this process is an orphan that a step left, unless it is in shiro's own process
-//! group: other code may start children of its own, as long as it leaves them there.
+//! Children belong to the process, not to a [`super::ProcessHost`], so there is one registry. It knows every program
+//! that a step runs; what else becomes a child of this process is an orphan that a step left, unless it is in shiro's
+//! own process group: other code may start children of its own, as long as it leaves them there.
 //!
 //! A status is taken (and the pid given back to the system) only here.
 
@@ -31,6 +31,7 @@ struct Registry {
 #[derive(Clone, Debug)]
 pub(super) enum Known {
     /// The program of a run.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only orphans are compared with it"))]
     Run(Arc<Run>),
     /// A watcher.
     Watcher,
@@ -76,7 +77,8 @@ impl Run {
         !matches!(waitid(WaitId::Pid(self.pid), options), Ok(None))
     }
 
-    /// Takes the status if the program has ended. The run is over then. Call it when nothing is left in its process group.
+    /// Takes the status if the program has ended. The run is over then. Call it when nothing is left in its process
+    /// group.
     pub(super) fn reap(&self) -> Option<Status> {
         if !self.has_exited() {
             return None;
@@ -164,9 +166,9 @@ pub(super) fn end_watcher(child: &mut Child) {
 /// Quickly: is there a child that nobody here knows? If not, the run, whose program has ended, left nothing.
 #[cfg(target_os = "linux")]
 pub(super) fn may_have_left_something(_run: &Run) -> bool {
-    let pids = super::procfs::main_thread_children();
+    // The kernel may skip a child in its list when another one is removed meanwhile.
     let children = locked(&REGISTRY.children);
-    pids.iter().any(|pid| !children.contains_key(pid))
+    super::procfs::main_thread_children().iter().any(|pid| !children.contains_key(pid))
 }
 
 /// Quickly: may the run, whose program has ended, have left something?

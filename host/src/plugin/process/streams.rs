@@ -17,8 +17,8 @@ use crate::step::StepSink;
 /// How much is read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// What may still be in a pipe when all that belongs to the run is gone: more than any pipe holds, so that only a process we
-/// could not end, and that never stops writing, can exceed it.
+/// What may still be in a pipe when all that belongs to the run is gone: more than any pipe holds, so that only a
+/// process we could not end, and that never stops writing, can exceed it.
 const DRAIN_LIMIT: u64 = 16 << 20;
 
 /// Our ends of a program's pipes.
@@ -88,7 +88,8 @@ impl Streams {
         self.stdin = None;
     }
 
-    /// Reads what is still in the pipes, and gives what was kept. Does not wait for a pipe that somebody else keeps open.
+    /// Reads what is still in the pipes, and gives what was kept. Does not wait for a pipe that somebody else keeps
+    /// open.
     pub(super) fn finish(mut self) -> (Captured, Captured) {
         self.stdout.drain();
         self.stderr.drain();

@@ -11,8 +11,9 @@
 //! ```
 //!
 //! The pipe's end without a `.` means that shiro was killed: the groups, every process that carries the mark, and all
-//! descendants of these get SIGKILL. The watcher has a process group of its own and takes no notice of SIGTERM and the like,
-//! so that whatever is sent to the job does not end it before shiro. It holds nothing open, so it keeps nobody waiting.
+//! descendants of these get SIGKILL. The watcher has a process group of its own and takes no notice of SIGTERM and the
+//! like, so that whatever is sent to the job does not end it before shiro. It holds nothing open, so it keeps nobody
+//! waiting.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -36,8 +37,8 @@ use super::{mark, registry};
 /// The verb with which this program is a watcher (see [`watch_main`]). Not for people.
 pub const WATCH_VERB: &str = "__watch";
 
-/// How often the watcher empties the pipe: often enough that it never fills up (a line has about 10 of its 65,536 bytes),
-/// rarely enough that lines cost next to nothing.
+/// How often the watcher empties the pipe: often enough that it never fills up (a line has about 10 of its 65,536
+/// bytes), rarely enough that lines cost next to nothing.
 const EMPTY_EVERY: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// How long the watcher tries to end what is left.
@@ -125,7 +126,7 @@ impl Drop for Watcher {
 struct Watched {
     /// The beginning of a line whose end has not come.
     partial: Vec<u8>,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no other process's environment can be seen"))]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "no other process's environment can be seen"))]
     mark: Option<String>,
     groups: BTreeSet<i32>,
     good_order: bool,
@@ -164,27 +165,31 @@ impl Watched {
         }
     }
 
-    /// Kills all there is, and says whether there was any.
+    /// Kills all there is, and says whether there was any, or may be.
     #[cfg(target_os = "linux")]
     fn kill(&self) -> bool {
         use super::procfs;
         for group in self.groups.iter().filter_map(|group| Pid::from_raw(*group)) {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        let is_marked =
-            |pid: i32| self.mark.as_ref().is_some_and(|mark| mark::items(&procfs::environ(pid), mark).next().is_some());
-        let all: Vec<_> = procfs::all();
-        let ours = all.iter().filter(|process| self.groups.contains(&process.group) || is_marked(process.pid));
+        let mut undecided = false;
+        let mut is_marked = |process: &procfs::Process| {
+            let Some(mark) = &self.mark else { return false };
+            let environ = procfs::environ(process);
+            undecided |= environ.is_none() && !process.zombie;
+            environ.is_some_and(|environ| mark::items(&environ, mark).next().is_some())
+        };
+        let all = procfs::all();
+        let ours = all.iter().filter(|process| self.groups.contains(&process.group) || is_marked(process));
         let mut pids = ours.map(|process| process.pid).collect();
         procfs::add_descendants(&mut pids, &all);
         pids.remove(&procfs::own_pid());
         let alive = all.iter().filter(|process| !process.zombie && pids.contains(&process.pid));
         // One that we may not signal is not worth waiting for.
-        alive
+        let killed = alive
             .filter_map(|process| Pid::from_raw(process.pid))
-            .filter(|pid| rustix::process::kill_process(*pid, Signal::KILL).is_ok())
-            .count()
-            > 0
+            .filter(|pid| rustix::process::kill_process(*pid, Signal::KILL).is_ok());
+        killed.count() > 0 || undecided
     }
 
     /// Kills all there is, and says whether there was any.
@@ -195,8 +200,8 @@ impl Watched {
     }
 }
 
-/// Runs this process as a watcher, to its end, and returns the exit code. Must be the first thing the process does: it closes
-/// every file descriptor but the standard ones.
+/// Runs this process as a watcher, to its end, and returns the exit code. Must be the first thing the process does: it
+/// closes every file descriptor but the standard ones.
 pub fn watch_main() -> u8 {
     let stdin = io::stdin();
     // A terminal or a file means that somebody typed the verb.
@@ -238,8 +243,8 @@ fn close_inherited_files() {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let files: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     for file in files.into_iter().filter(|file| *file > 2) {
-        // SAFETY: the process has just begun, so nothing in it owns any of these. `entries` is closed by now, so its number
-        // is looked at first.
+        // SAFETY: the process has just begun, so nothing in it owns any of these. `entries` is closed by now, so its
+        // number is looked at first.
         unsafe {
             if rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(file)).is_ok() {
                 rustix::io::close(file);

@@ -117,7 +117,7 @@ impl Steps {
         Some(step)
     }
 
-    /// `None` also if an earlier step has the same id.
+    /// A step that has an earlier one's id is kept, so that what else is wrong with it is reported too.
     fn read_id(&mut self, fields: &mut Fields<'_>, index: usize) -> Option<StepId> {
         if fields.members.get("id").is_none_or(Value::is_null) {
             fields.missing("id", "each step has an `id` of its own, which others name in `depends_on`");
@@ -137,9 +137,9 @@ impl Steps {
                     .with_related("the first is here", Place::value(format!("/steps/{first}/id")))
                     .with_hint("give one of them another id"),
             );
-            return None;
+        } else {
+            defined.index = Some(index);
         }
-        defined.index = Some(index);
         valid.ok().map(|()| id)
     }
 
