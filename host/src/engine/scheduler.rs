@@ -151,7 +151,8 @@ impl Scheduler {
     /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
     pub(super) fn decide(&mut self) -> Option<Decision> {
         while let Some(Reverse(step)) = self.decidable.pop() {
-            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()] else {
+            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()]
+            else {
                 continue;
             };
             if ended_before {
@@ -175,6 +176,11 @@ impl Scheduler {
     /// What a step's `if` said.
     pub(super) fn evaluated(&mut self, step: StepIndex, runs: bool) {
         if runs { self.make_ready(step) } else { self.settle(step) }
+    }
+
+    /// What [`Self::start`] would give.
+    pub(super) fn peek(&self) -> Option<StepIndex> {
+        self.ready.peek().map(|Reverse(step)| *step)
     }
 
     /// The next step to start, in file order: it is active from now on.

@@ -3,6 +3,7 @@
 mod crash;
 mod resume;
 mod run;
+mod scale;
 mod scheduler;
 mod state;
 
@@ -10,12 +11,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 use crate::description::Description;
-use crate::event::{Approver, Digests, Job, Level, RunStarted, Stream};
+use crate::event::{Approver, Digests, Job, Level, Notice, RunStarted, SkipReason, Stream};
 use crate::id::{Digest, RunId, StepType};
-use crate::outcome::FailureClass;
+use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::plan::StepIndex;
 use crate::plan::testing::plan;
 use crate::step::{StepRequest, StepSuccess};
 use crate::workflow::TypeInfo;
@@ -93,7 +96,9 @@ pub(super) struct Heard(pub(super) Mutex<Vec<String>>);
 impl Tell for Heard {
     fn tell(&self, notice: Notice<'_>) {
         let text = match notice {
-            Notice::Recorded(record) => format!("recorded {}", serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap()),
+            Notice::Recorded(record) => {
+                format!("recorded {}", serde_json::to_value(&record.event).unwrap()["event"].as_str().unwrap())
+            }
             Notice::Output { line, .. } => format!("output {line}"),
             Notice::Log { message, .. } => format!("log {message}"),
             Notice::Warning { message, .. } => format!("warning {message}"),
@@ -115,6 +120,8 @@ pub(super) struct World {
     pub(super) journal: Arc<Mutex<Vec<Record>>>,
     /// How many records each batch had.
     pub(super) batches: Arc<Mutex<Vec<usize>>>,
+    /// A write takes as long as anything runs.
+    pub(super) slow_disk: bool,
     /// The disk is full once this many batches are written; with `true`, the last batch gets there all the same.
     pub(super) full_after: Option<(usize, bool)>,
     pub(super) rerun: Vec<StepId>,
@@ -137,6 +144,7 @@ impl World {
             types: Arc::new(types()),
             journal: Arc::default(),
             batches: Arc::default(),
+            slow_disk: false,
             full_after: None,
             rerun: Vec::new(),
             skip: Vec::new(),
@@ -173,11 +181,16 @@ impl World {
             .unwrap(),
         };
         let (journal, batches, full_after) = (Arc::clone(&self.journal), Arc::clone(&self.batches), self.full_after);
+        let runner = self.slow_disk.then(|| Arc::clone(&self.runner));
         let mut written = 0;
         let record: RecordFn = Box::new(move |records| {
+            while runner.as_ref().is_some_and(|runner| runner.running.load(Ordering::SeqCst) > 0) {
+                std::thread::yield_now();
+            }
             written += 1;
             let is_full = full_after.is_some_and(|(batches, _)| written > batches);
-            let arrives = full_after.is_none_or(|(batches, arrives)| written <= batches || arrives && written == batches + 1);
+            let arrives =
+                full_after.is_none_or(|(batches, arrives)| written <= batches || arrives && written == batches + 1);
             if arrives {
                 journal.lock().unwrap().extend_from_slice(records);
                 batches.lock().unwrap().push(records.len());

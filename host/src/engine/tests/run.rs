@@ -70,12 +70,18 @@ async fn a_failure_lets_what_runs_finish_and_decides_the_exit_code() {
         { "id": "f", "if": "failure()" },
     ]));
     assert_eq!(world.process().await.unwrap(), Finish::Failed { exit_code: 4 });
-    assert_eq!(world.statuses(), ["a: failed", "b: failed", "c: succeeded", "d: skipped for a", "e: skipped", "f: succeeded"]);
+    assert_eq!(
+        world.statuses(),
+        ["a: failed", "b: failed", "c: succeeded", "d: skipped for a", "e: skipped", "f: succeeded"]
+    );
     // What failed and what was skipped for it is done again; the rest is not.
     world.options.keep_going = true;
     world.runner = Arc::default();
     assert_eq!(world.process().await.unwrap(), Finish::Failed { exit_code: 4 });
-    assert_eq!(world.statuses(), ["a: failed", "b: failed", "c: succeeded", "d: skipped for a", "e: succeeded", "f: succeeded"]);
+    assert_eq!(
+        world.statuses(),
+        ["a: failed", "b: failed", "c: succeeded", "d: skipped for a", "e: succeeded", "f: succeeded"]
+    );
     assert!(!world.runner.log().iter().any(|line| line.ends_with('c') || line.ends_with('f')));
 }
 
@@ -93,10 +99,14 @@ async fn retries_wait_without_a_slot() {
     assert!((24.0..36.1).contains(&took), "10 s and 20 s, give or take a fifth, not {took}");
     assert_eq!(world.runner.log(), ["start a", "end a", "start b", "end b", "start a", "end a", "start a", "end a"]);
     assert_eq!(world.state().step("a").unwrap().attempts(), 3);
-    let waits: Vec<_> = world.records().iter().filter_map(|record| match &record.event {
-        Event::AttemptFailed { attempt, retry_in_ms, .. } => Some((*attempt, *retry_in_ms)),
-        _ => None,
-    }).collect();
+    let waits: Vec<_> = world
+        .records()
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::AttemptFailed { attempt, retry_in_ms, .. } => Some((*attempt, *retry_in_ms)),
+            _ => None,
+        })
+        .collect();
     assert!(matches!(waits[..], [(1, 8_000..=12_000), (2, 16_000..=24_000)]), "{waits:?}");
 }
 
@@ -136,10 +146,14 @@ async fn an_output_that_is_not_saved_is_not_there_later() {
     ]));
     world.process().await.unwrap();
     assert_eq!(world.config("b")["x"]["_saved"], json!(false));
-    let outputs: Vec<_> = world.records().into_iter().filter_map(|record| match record.event {
-        Event::StepSucceeded { output, .. } => Some(output),
-        _ => None,
-    }).collect();
+    let outputs: Vec<_> = world
+        .records()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            Event::StepSucceeded { output, .. } => Some(output),
+            _ => None,
+        })
+        .collect();
     assert_eq!(outputs, [json!(null), json!({})]);
 }
 
@@ -156,8 +170,16 @@ async fn templates_and_conditions_that_can_not_be_filled_in_fail_their_step() {
     assert_eq!(world.process().await.unwrap(), Finish::Failed { exit_code: 2 });
     let message = |step| world.failure(step).message;
     assert_eq!(message("b"), "`steps.a` has no `m` (at /steps/1/config/v/1, byte 4)");
-    assert!(message("c").starts_with("with its templates filled in, the config is wrong: `count` must be"), "{}", message("c"));
-    assert!(message("d").ends_with("(at /steps/3/if)") || message("d").contains("(at /steps/3/if, byte"), "{}", message("d"));
+    assert!(
+        message("c").starts_with("with its templates filled in, the config is wrong: `count` must be"),
+        "{}",
+        message("c")
+    );
+    assert!(
+        message("d").ends_with("(at /steps/3/if)") || message("d").contains("(at /steps/3/if, byte"),
+        "{}",
+        message("d")
+    );
     assert_eq!(message("e"), "environment variable `NONE` is not set (at /steps/4/config/v)");
     assert_eq!(world.runner.log(), ["start a", "end a"]);
 }
@@ -211,7 +233,10 @@ async fn secrets_are_in_no_event_and_in_every_config() {
     let journal = serde_json::to_string(&world.records()).unwrap();
     assert!(!journal.contains(secret), "{journal}");
     let heard = world.heard.0.lock().unwrap().join("\n");
-    assert!(heard.contains("output it is ***") && heard.contains("log it is ***") && !heard.contains(secret), "{heard}");
+    assert!(
+        heard.contains("output it is ***") && heard.contains("log it is ***") && !heard.contains(secret),
+        "{heard}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,7 +289,10 @@ async fn pauses_when_nothing_else_is_left() {
     ]));
     let ids = |step: &str| vec![StepId::new(step)];
     assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask") });
-    assert_eq!(world.statuses(), ["ask: succeeded", "deploy: pending", "lint: succeeded", "ask2: pending", "end: pending"]);
+    assert_eq!(
+        world.statuses(),
+        ["ask: succeeded", "deploy: pending", "lint: succeeded", "ask2: pending", "end: pending"]
+    );
     assert_eq!(world.state().end(), Some(&End::Paused(ids("ask"))));
     // A start that is no approval changes nothing.
     world.approve = false;
@@ -307,10 +335,9 @@ async fn a_signal_stops_what_runs_and_the_run_can_go_on() {
 #[tokio::test(start_paused = true)]
 async fn nothing_waits_longer_than_the_grace_period() {
     let steps = json!([{ "id": "a", "config": { "ms": 3_600_000, "stubborn": true } }]);
-    for (signals, seconds) in [
-        (vec![(10, Signal::Interrupt)], 7.0),
-        (vec![(10, Signal::Interrupt), (1010, Signal::Interrupt)], 1.5),
-    ] {
+    for (signals, seconds) in
+        [(vec![(10, Signal::Interrupt)], 7.0), (vec![(10, Signal::Interrupt), (1010, Signal::Interrupt)], 1.5)]
+    {
         let mut world = World::new(steps.clone());
         signal_soon(&world, &signals);
         let began = Instant::now();
@@ -331,4 +358,22 @@ async fn a_signal_does_not_wait_for_retries() {
     assert_eq!(world.process().await.unwrap().exit_code(), 130);
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(world.statuses(), ["a: retrying"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_without_effects_start_ahead_where_the_disk_is_slow() {
+    let steps = |step_type: &str| -> Value {
+        (0..200).map(|step| json!({ "id": format!("s{step}"), "type": step_type })).collect()
+    };
+    for (step_type, jobs, ahead) in [("pure", 2, true), ("fake", 2, false), ("pure", 1, false)] {
+        let mut world = World::new(steps(step_type));
+        world.options.jobs = jobs;
+        world.slow_disk = true;
+        assert_eq!(world.process().await.unwrap(), Finish::Succeeded);
+        assert!(world.runner.most_at_once.load(Ordering::SeqCst) <= jobs);
+        // A batch holds at most the end and the start of one step for each slot, unless steps start ahead.
+        let largest = *world.batches.lock().unwrap().iter().max().unwrap();
+        assert_eq!(largest > 2 * jobs + 1, ahead, "{step_type}, {jobs} jobs: {largest}");
+        super::crash::check_journal(&world).unwrap();
+    }
 }

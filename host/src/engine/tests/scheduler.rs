@@ -92,12 +92,9 @@ const RED: &str = "inputs.colour=='red'";
 
 #[test]
 fn starts_what_may_start_in_file_order() {
-    for (workflow, expected) in [
-        ("a b c", "a b c"),
-        ("a<c b c", "b c a"),
-        ("a b<a c<a d<bc", "a b c d"),
-        ("d<c c<b b<a a e", "a b c d e"),
-    ] {
+    for (workflow, expected) in
+        [("a b c", "a b c"), ("a<c b c", "b c a"), ("a b<a c<a d<bc", "a b c d"), ("d<c c<b b<a a e", "a b c d e")]
+    {
         assert_eq!(drive(steps(workflow), "", false, ""), expected, "{workflow}");
     }
 }

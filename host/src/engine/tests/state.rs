@@ -161,7 +161,10 @@ fn refuses_what_can_not_have_happened() {
     for (events, message) in [
         (vec![fresh_start()], "record 2 (run_started) can't follow the ones before it: the run has started already"),
         (vec![start(), start()], "record 3 (step_started of `a`) can't follow the ones before it: it is running"),
-        (vec![started("a", 2)], "record 2 (step_started of `a`) can't follow the ones before it: its next attempt is 1, not 2"),
+        (
+            vec![started("a", 2)],
+            "record 2 (step_started of `a`) can't follow the ones before it: its next attempt is 1, not 2",
+        ),
         (vec![start(), succeeded("a", 1), start()], "it has succeeded already"),
         (vec![start(), failed("a", false), start()], "it has failed already"),
         (vec![start(), failed("a", true), resumed(), start()], "it has failed already"),
@@ -179,7 +182,10 @@ fn refuses_what_can_not_have_happened() {
         (vec![start(), succeeded("a", 1), requested("a"), requested("a")], "a decision was asked for already"),
         (vec![start(), succeeded("a", 1), requested("a"), approved("a"), approved("a")], "no decision was asked for"),
         (vec![paused("a")], "`a` does not wait for a decision"),
-        (vec![finished(Outcome::Failed), start()], "the process that wrote it had ended, and none went on with the run"),
+        (
+            vec![finished(Outcome::Failed), start()],
+            "the process that wrote it had ended, and none went on with the run",
+        ),
         (vec![finished(Outcome::Succeeded), resumed()], "the run has succeeded already"),
     ] {
         let error = apply(events.clone()).unwrap_err();
