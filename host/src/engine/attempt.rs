@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::failures;
@@ -29,6 +29,8 @@ pub(super) struct Shared<R> {
     pub(super) tell: Arc<dyn Tell>,
     pub(super) terminal: bool,
     pub(super) max_output: usize,
+    /// As many as attempts may run at once.
+    pub(super) slots: Semaphore,
     pub(super) cancel: watch::Receiver<bool>,
 }
 
@@ -44,20 +46,24 @@ pub(super) struct Ended {
     pub(super) step: StepIndex,
     pub(super) duration_ms: u64,
     /// The output, sealed (`null` if it is not saved), or why it failed, masked.
-    pub(super) result: Result<Value, Failure>,
+    pub(super) result: Result<Value, Box<Failure>>,
 }
 
 /// Runs the attempt to its end. A panic is a failure of the step.
 pub(super) async fn run<R: StepRunner>(shared: Arc<Shared<R>>, launch: Launch) -> Ended {
     let step = launch.step;
+    let _slot = shared.slots.acquire().await;
     let began = Instant::now();
+    if *shared.cancel.borrow() {
+        return Ended { step, duration_ms: 0, result: Err(failures::not_begun()) };
+    }
     let result = AssertUnwindSafe(attempt(&shared, launch)).catch_unwind().await;
     let result = result.unwrap_or_else(|payload| Err(failures::panic(&*payload)));
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ended { step, duration_ms, result: result.map_err(|failure| shared.clean(failure)) }
 }
 
-async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Value, Failure> {
+async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Value, Box<Failure>> {
     let Surroundings { plan, secrets, .. } = &shared.surroundings;
     let definition = plan.step(launch.step);
     let sink =
@@ -65,7 +71,7 @@ async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Va
     let request = shared.request(&launch, Arc::clone(&sink))?;
     let result = shared.runner.run(request).await;
     sink.finish();
-    let output = result?.output;
+    let output = result.map_err(Box::new)?.output;
     if !definition.save_output {
         return Ok(Value::Null);
     }
@@ -74,7 +80,7 @@ async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Va
 }
 
 impl<R: StepRunner> Shared<R> {
-    fn request(&self, launch: &Launch, sink: Arc<Output>) -> Result<StepRequest, Failure> {
+    fn request(&self, launch: &Launch, sink: Arc<Output>) -> Result<StepRequest, Box<Failure>> {
         let surroundings = &self.surroundings;
         let step = surroundings.plan.step(launch.step);
         let info = self.types.loaded.get(&step.step_type);
@@ -109,7 +115,7 @@ impl<R: StepRunner> Shared<R> {
     }
 
     /// Without secrets, and without an output that is too large to be kept.
-    fn clean(&self, mut failure: Failure) -> Failure {
+    fn clean(&self, mut failure: Box<Failure>) -> Box<Failure> {
         let secrets = &self.surroundings.secrets;
         let output = failure.output.take().map(|output| secrets.seal(output));
         secrets.mask_failure(&mut failure);

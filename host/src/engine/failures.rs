@@ -1,4 +1,4 @@
-//! Failures of a step that the engine itself finds.
+//! Failures of a step that the engine itself finds. Boxed, so that the results they travel in stay small.
 
 use std::any::Any;
 
@@ -9,9 +9,9 @@ use crate::workflow::schema::Problem;
 use crate::workflow::template::RenderError;
 
 /// A value that the journal refers to can't be had now.
-pub(super) fn missing_secret(missing: &MissingSecret) -> Failure {
+pub(super) fn missing_secret(missing: &MissingSecret) -> Box<Failure> {
     let failure = Failure::new(FailureClass::State, "secret", missing.to_string());
-    match (missing.trouble, missing.name.strip_prefix("env:")) {
+    Box::new(match (missing.trouble, missing.name.strip_prefix("env:")) {
         (Trouble::Missing, Some(variable)) => {
             failure.with_hint(format!("set `{variable}` in this job as it was set in the job before, and run again"))
         }
@@ -19,26 +19,24 @@ pub(super) fn missing_secret(missing: &MissingSecret) -> Failure {
             failure.with_hint(format!("give `{variable}` the value it had before, or start over with `-fresh`"))
         }
         _ => failure.with_hint("start over with `-fresh`"),
-    }
+    })
 }
 
 /// A template of the config that stands at the pointer `config` has no value.
-pub(super) fn template(config: &str, error: &RenderError) -> Failure {
+pub(super) fn template(config: &str, error: &RenderError) -> Box<Failure> {
     let place = place(&format!("{config}{}", error.pointer), Some(error.offset));
-    Failure {
-        hint: error.hint.clone(),
-        ..Failure::new(FailureClass::Config, "template", format!("{} ({place})", error.message))
-    }
+    let message = format!("{} ({place})", error.message);
+    Box::new(Failure { hint: error.hint.clone(), ..Failure::new(FailureClass::Config, "template", message) })
 }
 
 /// The condition at this pointer has no answer.
-pub(super) fn condition(pointer: &str, error: &ConditionError) -> Failure {
+pub(super) fn condition(pointer: &str, error: &ConditionError) -> Box<Failure> {
     let message = format!("{} ({})", error.message, place(pointer, error.offset));
-    Failure { hint: error.hint.clone(), ..Failure::new(FailureClass::Config, "condition", message) }
+    Box::new(Failure { hint: error.hint.clone(), ..Failure::new(FailureClass::Config, "condition", message) })
 }
 
 /// With its templates filled in, the config that stands at the pointer `config` does not match its type's schema.
-pub(super) fn config(config: &str, problems: Vec<Problem>) -> Option<Failure> {
+pub(super) fn config(config: &str, problems: Vec<Problem>) -> Option<Box<Failure>> {
     let mut hint = None;
     let mut messages: Vec<String> = Vec::new();
     for problem in problems {
@@ -53,28 +51,31 @@ pub(super) fn config(config: &str, problems: Vec<Problem>) -> Option<Failure> {
             format!("with its templates filled in, the config is wrong in {} places:\n{}", many.len(), many.join("\n"))
         }
     };
-    Some(Failure { hint, ..Failure::new(FailureClass::Config, "config", message) })
+    Some(Box::new(Failure { hint, ..Failure::new(FailureClass::Config, "config", message) }))
 }
 
 /// The output is larger than an output may be.
-pub(super) fn large_output(limit: usize) -> Failure {
-    Failure::new(
-        FailureClass::Limit,
-        "output-size",
-        format!("the step's output is larger than {} as JSON, so it can't be kept", size(limit)),
+pub(super) fn large_output(limit: usize) -> Box<Failure> {
+    let message = format!("the step's output is larger than {} as JSON, so it can't be kept", size(limit));
+    let failure = Failure::new(FailureClass::Limit, "output-size", message);
+    Box::new(
+        failure.with_hint(
+            "set \"save_output\": false on the step, or let it write to a file and give out the file's name",
+        ),
     )
-    .with_hint("set \"save_output\": false on the step, or let it write to a file and give out the file's name")
+}
+
+/// The run was stopped before the attempt did anything.
+pub(super) fn not_begun() -> Box<Failure> {
+    Box::new(Failure::new(FailureClass::Step, "not-begun", "the run was stopped before the step began"))
 }
 
 /// Something panicked that should not have.
-pub(super) fn panic(payload: &(dyn Any + Send)) -> Failure {
+pub(super) fn panic(payload: &(dyn Any + Send)) -> Box<Failure> {
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    Failure::new(
-        FailureClass::Internal,
-        "panic",
-        format!("shiro panicked while it ran the step: {}", text.unwrap_or("it gave no reason")),
-    )
-    .with_hint("this is a bug in shiro: please report it with this message")
+    let message = format!("shiro panicked while it ran the step: {}", text.unwrap_or("it gave no reason"));
+    let failure = Failure::new(FailureClass::Internal, "panic", message);
+    Box::new(failure.with_hint("this is a bug in shiro: please report it with this message"))
 }
 
 fn place(pointer: &str, offset: Option<usize>) -> String {

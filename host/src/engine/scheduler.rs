@@ -178,6 +178,11 @@ impl Scheduler {
         if runs { self.make_ready(step) } else { self.settle(step) }
     }
 
+    /// What [`Self::start`] would give.
+    pub(super) fn peek(&self) -> Option<StepIndex> {
+        self.ready.peek().map(|Reverse(step)| *step)
+    }
+
     /// The next step to start, in file order: it is active from now on.
     pub(super) fn start(&mut self) -> Option<StepIndex> {
         let Reverse(step) = self.ready.pop()?;

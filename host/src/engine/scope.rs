@@ -58,7 +58,7 @@ impl Surroundings {
     }
 
     /// An input that this step's config asks for refers to a secret that is missing now.
-    fn check_inputs(&self, step: StepIndex) -> Result<(), Failure> {
+    fn check_inputs(&self, step: StepIndex) -> Result<(), Box<Failure>> {
         if self.unopened.is_empty() {
             return Ok(());
         }
@@ -141,7 +141,7 @@ struct OpenStep {
 
 impl<'a> StepScope<'a> {
     /// Fails when a value that the step asks for refers to a secret that is missing now.
-    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &[Seen]) -> Result<Self, Failure> {
+    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &[Seen]) -> Result<Self, Box<Failure>> {
         surroundings.check_inputs(step)?;
         let open = |seen: &Seen| {
             let output = match &seen.output {
@@ -152,7 +152,7 @@ impl<'a> StepScope<'a> {
             };
             Ok(OpenStep { step: seen.step, output, approval: seen.approval.clone() })
         };
-        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Failure>>()? })
+        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Box<Failure>>>()? })
     }
 
     /// Before any step has run: sees no step.
@@ -211,7 +211,7 @@ pub(super) fn evaluate(
     state: &RunState,
     step: StepIndex,
     after_failure: bool,
-) -> Result<bool, Failure> {
+) -> Result<bool, Box<Failure>> {
     let plan = &surroundings.plan;
     let Some(condition) = &plan.step(step).condition else { return Ok(!after_failure) };
     if let Some(missing) = condition.references().inputs.iter().find_map(|input| surroundings.unopened.get(&input.name))

@@ -17,6 +17,7 @@ struct RandomStep {
     condition: Option<&'static str>,
     ms: u64,
     transient_failures: u64,
+    pure: bool,
 }
 
 fn random_step() -> impl Strategy<Value = RandomStep> {
@@ -35,8 +36,9 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
         condition,
         0_u64..4,
         prop_oneof![4 => Just(0_u64), 1 => 1_u64..3],
+        any::<bool>(),
     )
-        .prop_map(|(depends_on, fails, tolerated, pause, condition, ms, transient_failures)| RandomStep {
+        .prop_map(|(depends_on, fails, tolerated, pause, condition, ms, transient_failures, pure)| RandomStep {
             depends_on,
             fails,
             tolerated,
@@ -44,6 +46,7 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
             condition,
             ms,
             transient_failures,
+            pure,
         })
 }
 
@@ -61,7 +64,7 @@ fn steps(random: &[RandomStep]) -> Value {
             config["failures"] = step.transient_failures.into();
         }
         let mut step = json!({
-            "id": format!("s{position}"), "depends_on": depends_on, "continue_on_error": step.tolerated, "pause": step.pause,
+            "id": format!("s{position}"), "type": if step.pure { "pure" } else { "fake" }, "depends_on": depends_on, "continue_on_error": step.tolerated, "pause": step.pause,
             "retry": { "max_attempts": 3, "delay": "1ms" }, "config": config,
             "if": step.condition.unwrap_or("true"), "idempotent": true,
         });
@@ -93,7 +96,7 @@ async fn to_the_end(world: &mut World, crashes: &[(usize, bool)]) -> Finish {
 
 /// What must hold of any journal: the fold accepts it, a step starts only when all before it is settled, and nothing starts
 /// behind a gate that nobody has opened.
-fn check_journal(world: &World) -> Result<(), TestCaseError> {
+pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
     let plan = &world.plan;
     let mut state = RunState::for_plan(Arc::clone(plan));
     for record in world.records() {

@@ -3,6 +3,7 @@
 mod crash;
 mod resume;
 mod run;
+mod scale;
 mod scheduler;
 mod state;
 
@@ -10,12 +11,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::*;
 use crate::description::Description;
-use crate::event::{Approver, Digests, Job, Level, RunStarted, Stream};
+use crate::event::{Approver, Digests, Job, Level, Notice, RunStarted, SkipReason, Stream};
 use crate::id::{Digest, RunId, StepType};
-use crate::outcome::FailureClass;
+use crate::outcome::{Failure, FailureClass, Outcome};
+use crate::plan::StepIndex;
 use crate::plan::testing::plan;
 use crate::step::{StepRequest, StepSuccess};
 use crate::workflow::TypeInfo;
@@ -117,6 +120,8 @@ pub(super) struct World {
     pub(super) journal: Arc<Mutex<Vec<Record>>>,
     /// How many records each batch had.
     pub(super) batches: Arc<Mutex<Vec<usize>>>,
+    /// A write takes as long as anything runs.
+    pub(super) slow_disk: bool,
     /// The disk is full once this many batches are written; with `true`, the last batch gets there all the same.
     pub(super) full_after: Option<(usize, bool)>,
     pub(super) rerun: Vec<StepId>,
@@ -139,6 +144,7 @@ impl World {
             types: Arc::new(types()),
             journal: Arc::default(),
             batches: Arc::default(),
+            slow_disk: false,
             full_after: None,
             rerun: Vec::new(),
             skip: Vec::new(),
@@ -175,8 +181,12 @@ impl World {
             .unwrap(),
         };
         let (journal, batches, full_after) = (Arc::clone(&self.journal), Arc::clone(&self.batches), self.full_after);
+        let runner = self.slow_disk.then(|| Arc::clone(&self.runner));
         let mut written = 0;
         let record: RecordFn = Box::new(move |records| {
+            while runner.as_ref().is_some_and(|runner| runner.running.load(Ordering::SeqCst) > 0) {
+                std::thread::yield_now();
+            }
             written += 1;
             let is_full = full_after.is_some_and(|(batches, _)| written > batches);
             let arrives =

@@ -359,3 +359,21 @@ async fn a_signal_does_not_wait_for_retries() {
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(world.statuses(), ["a: retrying"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_without_effects_start_ahead_where_the_disk_is_slow() {
+    let steps = |step_type: &str| -> Value {
+        (0..200).map(|step| json!({ "id": format!("s{step}"), "type": step_type })).collect()
+    };
+    for (step_type, jobs, ahead) in [("pure", 2, true), ("fake", 2, false), ("pure", 1, false)] {
+        let mut world = World::new(steps(step_type));
+        world.options.jobs = jobs;
+        world.slow_disk = true;
+        assert_eq!(world.process().await.unwrap(), Finish::Succeeded);
+        assert!(world.runner.most_at_once.load(Ordering::SeqCst) <= jobs);
+        // A batch holds at most the end and the start of one step for each slot, unless steps start ahead.
+        let largest = *world.batches.lock().unwrap().iter().max().unwrap();
+        assert_eq!(largest > 2 * jobs + 1, ahead, "{step_type}, {jobs} jobs: {largest}");
+        super::crash::check_journal(&world).unwrap();
+    }
+}

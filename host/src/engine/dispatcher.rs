@@ -1,0 +1,476 @@
+//! The one task that takes in what happens, decides, records and tells.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::attempt::{self, Ended, Launch, Shared};
+use super::retry::{self, Next};
+use super::scheduler::{Decision, Scheduler, Standing};
+use super::scope::{self, Surroundings};
+use super::secrets;
+use super::signals::Signal;
+use super::state::{Gate, RunState, Status};
+use super::{EngineError, Finish, Options, RecordFn, Setup};
+use crate::event::{Event, Notice, Record, SkipReason};
+use crate::id::StepId;
+use crate::outcome::{Failure, Outcome};
+use crate::plan::{Plan, StepIndex};
+use crate::step::StepRunner;
+
+/// How long after the grace period attempts may take to come to their end.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// At most this many steps are recorded as started before there is a slot for them.
+const MAX_AHEAD: usize = 64;
+
+/// Everything that can happen while the engine waits.
+enum Input {
+    Ended(Ended),
+    RetryIsDue,
+    Stop(Signal),
+}
+
+/// The state of the loop.
+pub(super) struct Dispatcher<R> {
+    shared: Arc<Shared<R>>,
+    plan: Arc<Plan>,
+    state: RunState,
+    scheduler: Scheduler,
+    record: RecordFn,
+    options: Options,
+    stop: mpsc::UnboundedReceiver<Signal>,
+    /// No more signals can come.
+    stop_closed: bool,
+    cancel: watch::Sender<bool>,
+    /// Folded into the state, not yet durable.
+    batch: Vec<Record>,
+    /// To be started once the batch is durable.
+    launches: Vec<Launch>,
+    attempts: JoinSet<Ended>,
+    /// Attempts that ended during the last write.
+    ended_meanwhile: Vec<Ended>,
+    /// How many steps without effects may be started ahead of the slots.
+    ahead: usize,
+    /// Steps that wait for their next attempt, and until when.
+    retries: BinaryHeap<Reverse<(Instant, StepIndex)>>,
+}
+
+impl<R: StepRunner> Dispatcher<R> {
+    pub(super) fn new(setup: Setup<R>) -> Result<Self, EngineError> {
+        let Setup { plan, mut state, begin, runner, record, tell, secrets, env, types, options, stop } = setup;
+        let mut batch = Vec::new();
+        for event in begin {
+            push(&mut state, &mut batch, event)?;
+        }
+        let Some(started) = state.started() else {
+            return Err(EngineError::Stuck("it was never started".to_owned()));
+        };
+        let surroundings = Surroundings::new(Arc::clone(&plan), started.run.clone(), env, secrets, &started.inputs);
+        secrets::register_known(&surroundings, &types, &*tell);
+        complete_what_humans_did(&plan, &mut state, &mut batch)?;
+        let scheduler = Scheduler::new(Arc::clone(&plan), options.keep_going, |step| standing(&plan, &state, step));
+        let (cancel, cancelled) = watch::channel(false);
+        let shared = Shared {
+            surroundings,
+            runner,
+            types,
+            tell,
+            terminal: options.terminal,
+            max_output: options.max_output,
+            slots: Semaphore::new(options.jobs.clamp(1, Semaphore::MAX_PERMITS)),
+            cancel: cancelled,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            plan,
+            state,
+            scheduler,
+            record,
+            options,
+            stop,
+            stop_closed: false,
+            cancel,
+            batch,
+            launches: Vec::new(),
+            attempts: JoinSet::new(),
+            ended_meanwhile: Vec::new(),
+            ahead: 0,
+            retries: BinaryHeap::new(),
+        })
+    }
+
+    /// Runs until the run is finished, paused or stopped.
+    pub(super) async fn drive(&mut self) -> Result<Finish, EngineError> {
+        loop {
+            self.advance()?;
+            let finish = self.conclude()?;
+            self.commit()?;
+            if let Some(finish) = finish {
+                return Ok(finish);
+            }
+            if let Ok(signal) = self.stop.try_recv() {
+                return self.stop(signal).await;
+            }
+            if self.ended_meanwhile.is_empty() {
+                match self.next_input().await {
+                    Input::Ended(ended) => self.ended(ended)?,
+                    Input::RetryIsDue => {}
+                    Input::Stop(signal) => return self.stop(signal).await,
+                }
+            }
+            self.all_ended()?;
+            while let Some(step) = self.next_due_retry() {
+                self.scheduler.retry(step);
+            }
+        }
+    }
+
+    /// Takes in every attempt that has ended by now.
+    fn all_ended(&mut self) -> Result<(), EngineError> {
+        self.collect_ended();
+        let mut ended = std::mem::take(&mut self.ended_meanwhile);
+        ended.drain(..).try_for_each(|ended| self.ended(ended))?;
+        self.ended_meanwhile = ended;
+        Ok(())
+    }
+
+    fn collect_ended(&mut self) {
+        while let Some(ended) = self.attempts.try_join_next() {
+            self.ended_meanwhile.push(unwrap(ended));
+        }
+    }
+
+    async fn next_input(&mut self) -> Input {
+        loop {
+            let wake = self.retries.peek().map(|Reverse((at, _))| *at);
+            tokio::select! {
+                biased;
+                signal = self.stop.recv(), if !self.stop_closed => match signal {
+                    Some(signal) => return Input::Stop(signal),
+                    None => self.stop_closed = true,
+                },
+                Some(ended) = self.attempts.join_next() => return Input::Ended(unwrap(ended)),
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                    return Input::RetryIsDue;
+                }
+            }
+        }
+    }
+
+    fn next_due_retry(&mut self) -> Option<StepIndex> {
+        let Reverse((at, step)) = *self.retries.peek()?;
+        if at > Instant::now() {
+            return None;
+        }
+        self.retries.pop();
+        Some(step)
+    }
+
+    /// Decides and starts whatever can be, into the batch.
+    fn advance(&mut self) -> Result<(), EngineError> {
+        loop {
+            while let Some(decision) = self.scheduler.decide() {
+                self.decided(decision)?;
+            }
+            let Some(step) = self.scheduler.peek().filter(|step| self.has_room(*step)) else { return Ok(()) };
+            self.scheduler.start();
+            let attempt = match self.state.at(step).status() {
+                Status::Retrying => self.state.at(step).attempts() + 1,
+                _ => 1,
+            };
+            self.start(step, attempt)?;
+            let seen = scope::look(&self.state, &self.plan, step);
+            self.launches.push(Launch { step, attempt, seen });
+        }
+    }
+
+    /// There is a slot for the step, or it may start ahead of one.
+    fn has_room(&self, step: StepIndex) -> bool {
+        let jobs = self.options.jobs.max(1);
+        let in_flight = self.attempts.len() + self.launches.len();
+        in_flight < jobs || in_flight < jobs + self.ahead && self.shared.runner.is_pure(&self.plan.step(step).step_type)
+    }
+
+    fn decided(&mut self, decision: Decision) -> Result<(), EngineError> {
+        match decision {
+            Decision::Skip { step, cause } => {
+                let reason = match cause {
+                    Some(cause) => SkipReason::Dependency(self.id(cause)),
+                    None => SkipReason::EarlierFailure,
+                };
+                self.push(Event::StepSkipped { step: self.id(step), reason })
+            }
+            Decision::Evaluate { step, after_failure } => {
+                let answer = scope::evaluate(&self.shared.surroundings, &self.state, step, after_failure);
+                match answer {
+                    Ok(runs) => {
+                        self.scheduler.evaluated(step, runs);
+                        match runs {
+                            true => Ok(()),
+                            false => {
+                                self.push(Event::StepSkipped { step: self.id(step), reason: SkipReason::Condition })
+                            }
+                        }
+                    }
+                    Err(mut failure) => {
+                        self.shared.surroundings.secrets.mask_failure(&mut failure);
+                        self.start(step, 1)?;
+                        self.failed(step, *failure, 0)
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, step: StepIndex, attempt: u32) -> Result<(), EngineError> {
+        let definition = self.plan.step(step);
+        let idempotent = definition.idempotent || self.shared.runner.is_pure(&definition.step_type);
+        self.push(Event::StepStarted { step: self.id(step), attempt, idempotent })
+    }
+
+    fn ended(&mut self, ended: Ended) -> Result<(), EngineError> {
+        let Ended { step, duration_ms, result } = ended;
+        let attempt = self.state.at(step).attempts();
+        let mut failure = match result {
+            Ok(output) => return self.succeeded(step, output, duration_ms),
+            Err(failure) => *failure,
+        };
+        let retry = &self.plan.step(step).retry;
+        match retry::next(retry, attempt, &failure, fastrand::f64()) {
+            Next::After(delay) => {
+                let retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                // A wait beyond what a clock can hold never ends.
+                let far = Duration::from_secs(u64::from(u32::MAX));
+                self.retries.push(Reverse((Instant::now() + delay.min(far), step)));
+                self.push(Event::AttemptFailed { step: self.id(step), attempt, failure, duration_ms, retry_in_ms })
+            }
+            Next::Never => self.failed(step, failure, duration_ms),
+            Next::TooLate => {
+                let wait = Duration::from_millis(failure.retry_after_ms.unwrap_or(0)).as_secs();
+                failure.hint.get_or_insert_with(|| {
+                    format!("it asks to be left alone for {wait} s: with `retry.max_delay` at least that long, shiro would wait")
+                });
+                self.failed(step, failure, duration_ms)
+            }
+        }
+    }
+
+    fn succeeded(&mut self, step: StepIndex, output: Value, duration_ms: u64) -> Result<(), EngineError> {
+        let attempt = self.state.at(step).attempts();
+        self.push(Event::StepSucceeded { step: self.id(step), attempt, output, duration_ms })?;
+        self.done(step)
+    }
+
+    fn failed(&mut self, step: StepIndex, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
+        let attempt = self.state.at(step).attempts();
+        let tolerated = self.plan.step(step).continue_on_error;
+        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated })?;
+        if tolerated {
+            return self.done(step);
+        }
+        self.scheduler.failed(step);
+        Ok(())
+    }
+
+    /// What depends on the step may go on, after a decision if it pauses. That holds for a failure that is tolerated too: an
+    /// approval that could not be asked for is not one that was given.
+    fn done(&mut self, step: StepIndex) -> Result<(), EngineError> {
+        self.scheduler.done(step);
+        if self.plan.step(step).pause {
+            self.push(Event::ApprovalRequested { step: self.id(step) })?;
+        }
+        Ok(())
+    }
+
+    /// How this process ends, if nothing is left that could happen by itself. A failure comes before a pause.
+    fn conclude(&mut self) -> Result<Option<Finish>, EngineError> {
+        loop {
+            if !self.attempts.is_empty() || !self.launches.is_empty() || !self.retries.is_empty() {
+                return Ok(None);
+            }
+            if self.scheduler.is_complete() {
+                return self.finish().map(Some);
+            }
+            let gates = self.scheduler.gates();
+            if gates.is_empty() {
+                let left = self.plan.steps().find(|step| self.state.at(*step).status() == &Status::Pending);
+                let left = left.map_or_else(String::new, |step| format!("`{}` never becomes ready", self.id(step)));
+                return Err(EngineError::Stuck(left));
+            }
+            if self.scheduler.first_failure().is_none() {
+                let waiting: Vec<StepId> = gates.into_iter().map(|step| self.id(step)).collect();
+                self.push(Event::RunPaused { waiting: waiting.clone() })?;
+                return Ok(Some(Finish::Paused { waiting }));
+            }
+            self.scheduler.give_up_gates();
+            self.advance()?;
+        }
+    }
+
+    fn finish(&mut self) -> Result<Finish, EngineError> {
+        let exit_code = self.state.first_failure().map(|(_, failure)| failure.class.exit_code());
+        let (outcome, finish) = match exit_code {
+            None => (Outcome::Succeeded, Finish::Succeeded),
+            Some(exit_code) => (Outcome::Failed, Finish::Failed { exit_code }),
+        };
+        self.push(Event::RunFinished { outcome, exit_code: exit_code.unwrap_or(0) })?;
+        Ok(finish)
+    }
+
+    /// Ends what runs, politely first. What came to a good end all the same has succeeded; the rest is interrupted.
+    async fn stop(&mut self, signal: Signal) -> Result<Finish, EngineError> {
+        // What ended before the signal ended by itself.
+        self.all_ended()?;
+        self.cancel.send_replace(true);
+        let mut deadline = Instant::now() + self.options.grace + MARGIN;
+        while !self.attempts.is_empty() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.attempts.join_next() => {
+                    let Ended { step, duration_ms, result } = unwrap(ended);
+                    match result {
+                        Ok(output) => self.succeeded(step, output, duration_ms)?,
+                        Err(_) => self.interrupted(step)?,
+                    }
+                    self.commit()?;
+                }
+                signal = self.stop.recv(), if !self.stop_closed => match signal {
+                    Some(_) => deadline = deadline.min(Instant::now() + MARGIN / 4),
+                    None => self.stop_closed = true,
+                },
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        self.attempts.abort_all();
+        let plan = Arc::clone(&self.plan);
+        for step in plan.steps() {
+            if matches!(self.state.at(step).status(), Status::Running { .. }) {
+                self.interrupted(step)?;
+            }
+        }
+        self.push(Event::RunInterrupted { signal: signal.to_string() })?;
+        self.commit()?;
+        Ok(Finish::Interrupted { signal })
+    }
+
+    fn interrupted(&mut self, step: StepIndex) -> Result<(), EngineError> {
+        let attempt = self.state.at(step).attempts();
+        self.push(Event::StepInterrupted { step: self.id(step), attempt })
+    }
+
+    /// The run ended with an error: nothing that it started may outlive it.
+    pub(super) async fn abandon(&mut self) {
+        self.cancel.send_replace(true);
+        let deadline = Instant::now() + self.options.grace + MARGIN;
+        let all_ended = async { while self.attempts.join_next().await.is_some() {} };
+        // What has not ended by then is dropped with the engine.
+        let _ = tokio::time::timeout_at(deadline, all_ended).await;
+    }
+
+    /// Makes the batch durable, tells of it, and starts what it starts.
+    fn commit(&mut self) -> Result<(), EngineError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let in_flight = self.attempts.len();
+        (self.record)(&self.batch).map_err(EngineError::Record)?;
+        self.collect_ended();
+        self.ahead = next_ahead(self.ahead, self.options.jobs, in_flight, self.attempts.len());
+        for record in self.batch.drain(..) {
+            self.shared.tell.tell(Notice::Recorded(&record));
+        }
+        for launch in self.launches.drain(..) {
+            self.attempts.spawn(attempt::run(Arc::clone(&self.shared), launch));
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, event: Event) -> Result<(), EngineError> {
+        push(&mut self.state, &mut self.batch, event)
+    }
+
+    fn id(&self, step: StepIndex) -> StepId {
+        self.plan.step(step).id.clone()
+    }
+}
+
+/// How many steps may start ahead of the slots, after a write during which `in_flight` attempts became `left`. If all of
+/// them ended, slots stood empty: more may. If most of them did not, less has to. One slot means one step after the other,
+/// so nothing starts ahead.
+fn next_ahead(ahead: usize, jobs: usize, in_flight: usize, left: usize) -> usize {
+    if jobs <= 1 || in_flight == 0 {
+        ahead
+    } else if left == 0 {
+        (2 * ahead).clamp(jobs.min(MAX_AHEAD), MAX_AHEAD)
+    } else if left > in_flight / 2 {
+        ahead / 2
+    } else {
+        ahead
+    }
+}
+
+fn push(state: &mut RunState, batch: &mut Vec<Record>, event: Event) -> Result<(), EngineError> {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let record = Record { at: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX), event };
+    state.apply(&record)?;
+    batch.push(record);
+    Ok(())
+}
+
+/// A task only ends without a result when it is aborted or when it panics, and attempts catch panics.
+fn unwrap(ended: Result<Ended, JoinError>) -> Ended {
+    ended.expect("an attempt catches its panics and is aborted only when nobody waits for it any more")
+}
+
+/// Records what follows from a `-skip`, and asks for the approvals that nobody has asked for yet.
+fn complete_what_humans_did(plan: &Plan, state: &mut RunState, batch: &mut Vec<Record>) -> Result<(), EngineError> {
+    for step in plan.steps() {
+        let id = &plan.step(step).id;
+        if state.at(step).status() == &Status::TakenAsDone {
+            push(state, batch, Event::StepSkipped { step: id.clone(), reason: SkipReason::Human })?;
+        }
+        if plan.step(step).pause && state.at(step).is_done() && state.at(step).gate() == Gate::None {
+            push(state, batch, Event::ApprovalRequested { step: id.clone() })?;
+        }
+    }
+    Ok(())
+}
+
+fn standing(plan: &Plan, state: &RunState, step: StepIndex) -> Standing {
+    let seen = state.at(step);
+    match seen.status() {
+        Status::Skipped(reason) if **reason == SkipReason::Condition => Standing::ConditionFalse,
+        _ if !seen.is_done() => Standing::Open,
+        _ if plan.step(step).pause && seen.gate() != Gate::Approved => Standing::Waiting,
+        _ => Standing::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_ahead_only_as_far_as_the_disk_is_the_limit() {
+        for (ahead, jobs, in_flight, left, expected) in [
+            (0, 4, 4, 0, 4),
+            (4, 4, 8, 0, 8),
+            (48, 4, 52, 0, 64),
+            (0, 100, 100, 0, 64),
+            (8, 4, 12, 3, 8),
+            (8, 4, 12, 7, 4),
+            (1, 4, 5, 5, 0),
+            (0, 4, 0, 0, 0),
+            (0, 1, 1, 0, 0),
+        ] {
+            assert_eq!(next_ahead(ahead, jobs, in_flight, left), expected, "{ahead} {jobs} {in_flight} {left}");
+        }
+    }
+}
