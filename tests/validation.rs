@@ -32,7 +32,7 @@ fn all_problems_are_reported_at_once_with_line_and_column() {
         .says(":5:63: error")
         .says("`level`")
         .says(":6:13: error")
-        .says(":6:25: error")
+        .says(":6:26: error")
         .says("`print`")
         .says("nobody")
         .says(":7:")
