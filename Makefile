@@ -31,6 +31,9 @@ test: setup test-tools ## Run every test
 test-tools: ## Install what the tests drive: an emulator of GitLab's runner
 	@./tests/tools/install.sh "$(TOOLS)"
 
+torture: setup ## Kill shiro 10,000 times at random moments and check that nothing is lost or repeated
+	SHIRO_TORTURE_KILLS=10000 $(CARGO) test $(LOCKED) -p shiro --test integration -- two_hundred_kills --nocapture
+
 bench: setup ## Measure against the targets in docs/performance.md (release build)
 	$(CARGO) build $(LOCKED) --release -p shiro
 	@./tests/bench/run.sh "$(TARGET_DIR)/release/shiro" "$(TOOLS)"
@@ -48,6 +51,10 @@ deny: ## Check licences, sources and bans of all dependencies
 	@test "$$("$(TOOLS)/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $(DENY_VERSION)" || \
 		$(CARGO) install --locked --root "$(TOOLS)" --version $(DENY_VERSION) cargo-deny
 	"$(TOOLS)/bin/cargo-deny" --locked check bans licenses sources
+
+wit: ## Take the WASI interfaces from the runtime's own copy, and say what changed
+	@dir=$$($(CARGO) metadata $(LOCKED) --format-version 1 | python3 -c "import json, os, sys; print(next(os.path.dirname(p['manifest_path']) for p in json.load(sys.stdin)['packages'] if p['name'] == 'wasmtime-wasi-http'))") && \
+		cp "$$dir"/wit/deps/*.wit wit/deps/ && git diff --stat --exit-code wit/deps
 
 ci: fmt-check lint deny test ## What CI runs
 
