@@ -3,7 +3,6 @@
 mod crash;
 mod resume;
 mod run;
-mod scale;
 mod scheduler;
 mod state;
 
