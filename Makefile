@@ -19,8 +19,9 @@ help: ## Show this list
 setup: ## Install the wasm target that step components are built for
 	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
 
+# --workspace: a crate gets the same features as in `make test`, so that nothing is built twice.
 build: setup ## Build shiro (development profile)
-	$(CARGO) build $(LOCKED) -p shiro --bin shiro --example slack-receiver
+	$(CARGO) build $(LOCKED) --workspace --bin shiro --example slack-receiver
 
 run: build ## Run the approval workflow: prepare, notify, pause; resume, deploy, notify
 	@./examples/approval/demo.sh "$(TARGET_DIR)/debug/shiro" "$(TARGET_DIR)/debug/examples/slack-receiver"

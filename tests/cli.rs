@@ -57,6 +57,24 @@ fn status_shows_the_runs() {
 }
 
 #[test]
+fn status_of_a_paused_run_names_what_waits_and_what_is_left() {
+    let project = Project::with_workflow(&json!({ "name": "waits", "steps": [
+        { "id": "gate", "type": "print", "config": { "message": "gate" }, "pause": true },
+        { "id": "left", "type": "print", "config": { "message": "end" }, "depends_on": ["gate"] }
+    ] }));
+    project.shiro("run").exits(0);
+    project.shiro("status waits").exits(0).says("waits for an approval").says("left  pending");
+}
+
+#[test]
+fn flags_that_have_nothing_to_act_on_are_refused() {
+    let project = project();
+    project.shiro("run -fresh -rerun say").exits(2);
+    project.shiro("run -rerun say").exits(6).says("-rerun");
+    assert!(project.journals().is_empty());
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let project = project();
     let script = format!(

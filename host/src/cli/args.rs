@@ -124,15 +124,15 @@ pub struct RunArgs {
     pub keep_going: bool,
 
     /// Go on although the workflow, its inputs or its plugins changed since the run was paused.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fresh")]
     pub accept_changes: bool,
 
     /// Run this interrupted step again. May be given several times.
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub rerun: Vec<String>,
 
     /// Take this interrupted step as done. May be given several times.
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub skip: Vec<String>,
 
     /// The exit code of a run that pauses.

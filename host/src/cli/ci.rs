@@ -111,7 +111,7 @@ impl Environment {
         Approver {
             by: found.map(|(_, by)| by.to_owned()),
             verified: false,
-            source: found.map_or("nothing in the environment", |(name, _)| name).to_owned(),
+            source: found.map_or("the environment, which names nobody", |(name, _)| name).to_owned(),
         }
     }
 }

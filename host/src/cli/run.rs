@@ -131,6 +131,12 @@ impl<'a> Session<'a> {
             (Start::Resume { approve, changed }, Some(loaded), Some(state)) => {
                 self.resume(loaded, state, approve, changed.then_some(digests))
             }
+            // There is nothing that these could be about.
+            _ if !self.args.rerun.is_empty() || !self.args.skip.is_empty() => {
+                let error =
+                    CliError::new(STATE, "-rerun and -skip are for steps of a run that was interrupted: there is none");
+                Err(error.hint("`shiro status` shows the runs and where they stand"))
+            }
             (Start::StillPaused { waiting }, _, Some(state)) => {
                 self.output.still_paused(&self.key.workflow, &waiting, state.job());
                 self.leave_status("paused");

@@ -11,6 +11,7 @@ use super::ci::Environment;
 use super::error::{CliError, STATE};
 use super::run::store_kind;
 use crate::engine::{End, Gate, RunState, Status};
+use crate::id::StepId;
 use crate::journal::{JournalError, Loaded, Store};
 use crate::outcome::Outcome;
 
@@ -157,6 +158,10 @@ fn document(run: &Run, state: &RunState) -> Value {
             document
         })
         .collect();
+    let pending = not_begun(state)
+        .into_iter()
+        .map(|id| json!({ "id": id, "status": "pending", "attempts": 0, "duration_ms": 0 }));
+    let steps: Vec<Value> = steps.into_iter().chain(pending).collect();
     let approvals: Vec<Value> = state
         .steps()
         .filter_map(|(id, _)| {
@@ -199,7 +204,9 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
             writeln!(out, "  job       {url}")?;
         }
     }
-    let width = state.steps().map(|(id, _)| id.as_str().len()).max().unwrap_or(0);
+    let pending = not_begun(state);
+    let ids = state.steps().map(|(id, _)| id).chain(pending.iter().copied());
+    let width = ids.map(|id| id.as_str().len()).max().unwrap_or(0);
     writeln!(out, "\nsteps")?;
     for (id, step) in state.steps() {
         write!(out, "  {id:width$}  {}", step_word(step.status()))?;
@@ -223,7 +230,16 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
             writeln!(out, "  {:width$}  approved by {by} ({known}, from {source}) at {}", "", time(approval.at))?;
         }
     }
+    for id in pending {
+        writeln!(out, "  {id:width$}  pending")?;
+    }
     Ok(())
+}
+
+/// The steps that the run has and no event names yet, by name.
+fn not_begun(state: &RunState) -> Vec<&StepId> {
+    let all = state.started().map(|started| &started.digests.steps).into_iter().flat_map(|steps| steps.keys());
+    all.filter(|id| state.step(id.as_str()).is_none()).collect()
 }
 
 /// The journals that are there, for a message about the one that is missing.
