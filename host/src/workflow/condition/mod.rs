@@ -6,7 +6,7 @@
 //!
 //! * `env.NAME` of a variable that is not set is the empty text, as CI systems have it; `has(env.NAME)` tells the two apart.
 //! * `steps.ID` is the step's output. `steps.ID.output` is all of it where it has no key of that name.
-//! * `success()`: nothing this step depends on failed or was skipped. `failure()`: something did fail. `always()`: true.
+//! * `success()`: nothing this step depends on failed or was skipped for a failure. `failure()`: something did fail. `always()`: true.
 //!   `outcome('ID')`: `succeeded`, `failed`, `skipped` or `cancelled`.
 //!
 //! A condition that uses none of these four functions means `success() && (condition)`.
