@@ -45,13 +45,17 @@ fn the_main_job_needs_no_network_no_home_and_no_writable_root() {
     let workflow = repository().join("examples/approval/workflow.json");
     project.write(".shiro/workflow.json", &std::fs::read_to_string(workflow).expect("read the example"));
     project.write_program("kubectl", "#!/bin/sh\necho \"kubectl $*\" >> \"$PROJECT/effects\"\n");
-    let receiver: PathBuf = PathBuf::from(SHIRO).with_file_name("examples").join("slack-receiver");
+    // The build may lie below /tmp, which is empty in there.
+    let built: PathBuf = PathBuf::from(SHIRO).with_file_name("examples").join("slack-receiver");
+    let (shiro, receiver) = (project.join("bin/shiro"), project.join("bin/slack-receiver"));
+    std::fs::copy(SHIRO, &shiro).expect("copy shiro");
+    std::fs::copy(built, &receiver).expect("copy the receiver");
     let dir = project.path().display().to_string();
     project
         .env("PROJECT", &dir)
         .env("CI_PROJECT_DIR", &dir)
         .env("RECEIVER", receiver.display().to_string())
-        .env("SHIRO", SHIRO)
+        .env("SHIRO", shiro.display().to_string())
         .env("CI_COMMIT_REF_NAME", "main")
         .env("CI_SERVER_URL", "https://gitlab.example.com")
         .env("CI_PROJECT_ID", "1")
