@@ -1,9 +1,13 @@
 //! What the command line may say.
 
+pub mod plugin;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use self::plugin::PluginVerb;
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -170,52 +174,6 @@ pub struct StatusArgs {
     /// For machines: JSON on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Looking at step types.
-#[derive(Debug, Subcommand)]
-pub enum PluginVerb {
-    /// List the step types there are, and where each comes from.
-    List {
-        /// Where to look.
-        #[command(flatten)]
-        dirs: PluginDirs,
-        /// For machines: JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show what a component imports, what it asks for, and its schemas.
-    Inspect {
-        /// A step type, or a component's file.
-        #[arg(value_name = "FILE|TYPE", value_hint = ValueHint::FilePath)]
-        target: String,
-        /// Where to look.
-        #[command(flatten)]
-        dirs: PluginDirs,
-        /// For machines: JSON on standard output.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a built-in step type's component to a file.
-    Extract {
-        /// The step type.
-        #[arg(value_name = "TYPE")]
-        step_type: String,
-        /// The file.
-        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
-}
-
-/// Where step components are looked for.
-#[derive(Clone, Debug, Args)]
-pub struct PluginDirs {
-    /// The directory with plugins/.
-    #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
-    pub shiro_dir: PathBuf,
-    /// Look here too. May be given several times.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub plugin_dir: Vec<PathBuf>,
 }
 
 /// `-state-store`.

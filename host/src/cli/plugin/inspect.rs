@@ -1,48 +1,21 @@
-//! `shiro plugin`: looking at step types.
+//! `shiro plugin inspect`: what a component imports, what it asks for, and its schemas.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Exit;
-use super::args::{PluginDirs, PluginVerb};
-use super::error::{CliError, PLUGIN, USAGE};
-use super::project::{plugin_dirs, plugin_error};
+use super::super::Exit;
+use super::super::args::plugin::InspectArgs;
+use super::super::project::plugin_error;
+use super::catalog;
 use crate::id::StepType;
-use crate::plugin::{Catalog, LoadedType};
+use crate::plugin::LoadedType;
 
-/// Runs one of the `plugin` verbs.
-pub(super) fn plugin(verb: &PluginVerb, out: &mut dyn Write) -> Exit {
-    match verb {
-        PluginVerb::List { dirs, json } => list(dirs, *json, out),
-        PluginVerb::Inspect { target, dirs, json } => inspect(target, dirs, *json, out),
-        PluginVerb::Extract { step_type, file } => extract(step_type, file, out),
-    }
-}
-
-fn catalog(dirs: &PluginDirs) -> Catalog {
-    Catalog::new(plugin_dirs(&dirs.shiro_dir, &dirs.plugin_dir))
-}
-
-fn list(dirs: &PluginDirs, json: bool, out: &mut dyn Write) -> Exit {
-    let known = catalog(dirs).names().map_err(plugin_error)?;
-    if json {
-        let types: Vec<Value> =
-            known.iter().map(|known| json!({ "type": known.step_type, "source": known.source.to_string() })).collect();
-        writeln!(out, "{:#}", json!({ "types": types }))?;
-        return Ok(0);
-    }
-    let width = known.iter().map(|known| known.step_type.as_str().len()).max().unwrap_or(0);
-    for known in &known {
-        writeln!(out, "{:width$}  {}", known.step_type, known.source)?;
-    }
-    Ok(0)
-}
-
-fn inspect(target: &str, dirs: &PluginDirs, json: bool, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(dirs);
+/// Shows one component.
+pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
+    let target = args.target.as_str();
+    let catalog = catalog(&args.dirs);
     let path = Path::new(target);
     let is_file = target.contains('/') || path.extension().is_some_and(|extension| extension == "wasm");
     let loaded = match is_file {
@@ -50,7 +23,7 @@ fn inspect(target: &str, dirs: &PluginDirs, json: bool, out: &mut dyn Write) -> 
         false => catalog.load(&StepType::new(target)),
     };
     let loaded = loaded.map_err(plugin_error)?;
-    match json {
+    match args.json {
         true => writeln!(out, "{:#}", document(&loaded))?,
         false => show(&loaded, out)?,
     }
@@ -103,15 +76,4 @@ fn show(loaded: &LoadedType, out: &mut dyn Write) -> std::io::Result<()> {
     }
     writeln!(out, "\nconfig schema\n{:#}", description.config_schema)?;
     writeln!(out, "\noutput schema\n{:#}", description.output_schema)
-}
-
-fn extract(step_type: &str, file: &Path, out: &mut dyn Write) -> Exit {
-    let catalog = Catalog::new(Vec::new());
-    let Some(wasm) = catalog.builtin_wasm(step_type) else {
-        return Err(CliError::new(PLUGIN, format!("`{step_type}` is not a built-in step type"))
-            .hint("`shiro plugin list` shows them"));
-    };
-    fs::write(file, wasm).map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", file.display())))?;
-    writeln!(out, "{}: {} bytes", file.display(), wasm.len())?;
-    Ok(0)
 }
