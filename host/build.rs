@@ -5,10 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+
 #[path = "src/plugin/engine_config.rs"]
 mod engine_config;
 
 const WASM_TARGET: &str = "wasm32-wasip2";
+
+/// The interface that every step type exports.
+const STEP: &str = "shiro:step/step@0.1.0";
 
 /// A step type to build in: its package, the name users write, and its other names.
 const BUILT_IN: [(&str, &str, &[&str]); 3] = [
@@ -48,13 +55,15 @@ fn run() -> Result<(), String> {
             Some(engine) => engine.precompile_component(&component).map_err(|error| format!("{package}: {error:#}"))?,
             None => Vec::new(),
         };
+        let description = describe(&component).map_err(|error| format!("{package}: `describe` failed: {error:#}"))?;
+        let digest: [u8; 32] = Sha256::digest(&component).into();
         let wasm = write(&out_dir.join(format!("{file}.wasm")), &component)?;
         let compiled = write(&out_dir.join(format!("{file}.cwasm")), &compiled)?;
         // Writing to a String can't fail.
         let _ = writeln!(
             table,
-            "    BuiltIn {{ name: {name:?}, aliases: &{aliases:?}, wasm: include_bytes!({wasm:?}), \
-             compiled: include_bytes!({compiled:?}) }},"
+            "    BuiltIn {{ name: {name:?}, aliases: &{aliases:?}, wasm: include_bytes!({wasm:?}), digest: {digest:?}, \
+             description: {description:?}, compiled: include_bytes!({compiled:?}) }},"
         );
     }
     table.push_str("];\n");
@@ -73,11 +82,11 @@ fn wasmtime_version() -> Result<String, String> {
 
 /// An engine for the target's baseline processor: not this machine's, which may be newer than the one shiro runs on. None
 /// where this build of the compiler can't compile for the target; the components are then compiled when they are used.
-fn ahead_of_time_engine() -> Result<Option<wasmtime::Engine>, String> {
+fn ahead_of_time_engine() -> Result<Option<Engine>, String> {
     let target = variable("TARGET")?;
     let mut config = engine_config::engine_config();
     config.target(&target).map_err(|error| format!("{target}: {error:#}"))?;
-    match wasmtime::Engine::new(&config) {
+    match Engine::new(&config) {
         Ok(engine) => Ok(Some(engine)),
         Err(error) if target != variable("HOST")? => {
             println!("cargo::warning=the built-in steps are not compiled ahead of time for {target}: {error:#}");
@@ -85,6 +94,25 @@ fn ahead_of_time_engine() -> Result<Option<wasmtime::Engine>, String> {
         }
         Err(error) => Err(format!("{target}: {error:#}")),
     }
+}
+
+/// What a component says of itself. Asked here, a start of shiro need not ask. It may call nothing but the seed of the hash
+/// maps, which Rust's standard library asks for.
+fn describe(component: &[u8]) -> wasmtime::Result<String> {
+    let engine = Engine::new(&engine_config::engine_config())?;
+    let component = Component::from_binary(&engine, component)?;
+    let mut linker = Linker::new(&engine);
+    linker.instance("wasi:random/insecure-seed@0.2.12")?.func_wrap("insecure-seed", |_, ()| Ok(((0_u64, 0_u64),)))?;
+    linker.define_unknown_imports_as_traps(&component)?;
+    let mut store = Store::new(&engine, ());
+    // Nothing makes the epoch grow: the built-in types are trusted to answer.
+    store.set_epoch_deadline(1);
+    let instance = linker.instantiate(&mut store, &component)?;
+    let step = instance.get_export_index(&mut store, None, STEP);
+    let describe = step.and_then(|step| instance.get_export_index(&mut store, Some(&step), "describe"));
+    let describe = describe.ok_or_else(|| wasmtime::Error::msg(format!("`{STEP}` is not exported")))?;
+    let (description,) = instance.get_typed_func::<(), (String,)>(&mut store, describe)?.call(&mut store, ())?;
+    Ok(description)
 }
 
 fn require_wasm_target() -> Result<(), String> {

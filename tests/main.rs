@@ -7,11 +7,14 @@ mod support;
 
 mod approval;
 mod cli;
+mod compile;
 mod crash;
 mod docs;
 mod engine;
 mod gitlab;
 mod hermetic;
+mod plugin_run;
+mod plugin_test;
 mod sandbox;
 mod secrets;
 mod shell;

@@ -72,6 +72,7 @@ fn execute(cli: Cli) -> Exit {
         Verb::Version => version::version(&mut out),
         Verb::Completions { shell } => complete::complete(shell, &mut out),
         Verb::Watch => Ok(crate::plugin::process::watch_main()),
+        Verb::Compile => Ok(crate::plugin::compile_main()),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use super::args::WorkflowArgs;
 use super::error::{CliError, PLUGIN, USAGE};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::id::StepType;
 use crate::plan::Plan;
-use crate::plugin::{Catalog, LoadedType};
+use crate::plugin::{Catalog, Compiler, LoadedType};
 use crate::workflow::inputs::{self, Given};
 use crate::workflow::model::Workflow;
 use crate::workflow::{self, Source, StepTypes, TypeInfo};
@@ -25,6 +26,8 @@ pub(super) struct Project {
     pub(super) types: BTreeMap<StepType, LoadedType>,
     /// The same, as validation sees them.
     pub(super) infos: Arc<StepTypes>,
+    /// How many steps may run at once.
+    pub(super) jobs: usize,
     /// Values given for inputs.
     pub(super) given: Vec<Given>,
     /// What is worth a look and refuses nothing: lines for people.
@@ -32,13 +35,15 @@ pub(super) struct Project {
 }
 
 impl Project {
-    /// Loads and checks all of it. The error holds every problem at once.
-    pub(super) fn load(args: &WorkflowArgs) -> Result<Self, CliError> {
+    /// Loads and checks all of it. The error holds every problem at once. `jobs` wins over what the workflow says.
+    pub(super) fn load(args: &WorkflowArgs, jobs: Option<u16>) -> Result<Self, CliError> {
         let source = read_source(args)?;
         let given = given_inputs(args)?;
         let (workflow, mut problems) = workflow::parse(&source);
         let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
-        let catalog = Catalog::new(plugin_dirs(&args.shiro_dir, &args.plugin_dir));
+        let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
+        let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
+        let catalog = catalog(&args.shiro_dir, &args.plugin_dir, args.no_cache).for_attempts(jobs);
         let (types, known, faults) = load_types(&catalog, &workflow)?;
         problems.extend(workflow::validate(&workflow, &known));
         let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -53,14 +58,19 @@ impl Project {
             return Err(refused(&source, problems, &faults));
         };
         source.locate(&mut problems);
-        let warnings = problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
-        Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), given, warnings })
+        let mut warnings: Vec<String> =
+            problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
+        warnings.extend(catalog.take_notices());
+        Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), jobs, given, warnings })
     }
 }
 
-/// Where components of one's own are.
-pub(super) fn plugin_dirs(shiro_dir: &Path, more: &[PathBuf]) -> Vec<PathBuf> {
-    std::iter::once(shiro_dir.join("plugins")).chain(more.iter().cloned()).collect()
+/// The step types of a project.
+pub(super) fn catalog(shiro_dir: &Path, more: &[PathBuf], no_cache: bool) -> Catalog {
+    let dirs = std::iter::once(shiro_dir.join("plugins")).chain(more.iter().cloned()).collect();
+    let compiler = Compiler::in_child();
+    let compiler = if no_cache { compiler } else { compiler.with_cache(|name| std::env::var_os(name)) };
+    Catalog::new(dirs).compiled_by(compiler)
 }
 
 fn read_source(args: &WorkflowArgs) -> Result<Source, CliError> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -32,7 +31,7 @@ const SHIRO: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs a workflow until it is finished, paused or stopped.
 pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) -> Exit {
-    let mut project = Project::load(&args.workflow)?;
+    let mut project = Project::load(&args.workflow, args.jobs)?;
     let secrets = Arc::new(Secrets::new());
     let too_short = register_secrets(&secrets, &project, &environment);
     project.warnings.extend(too_short.iter().map(|name| {
@@ -299,9 +298,8 @@ impl<'a> Session<'a> {
     }
 
     fn options(&self) -> Options {
-        let jobs = self.args.jobs.map(usize::from).or(self.project.plan.workflow().settings.jobs);
         Options {
-            jobs: jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4))),
+            jobs: self.project.jobs,
             keep_going: self.args.keep_going,
             terminal: self.output.is_terminal(),
             ..Options::default()

@@ -8,7 +8,7 @@ use super::project::Project;
 
 /// Checks a workflow; every problem is in the error.
 pub(super) fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Exit {
-    let project = Project::load(&args.workflow)?;
+    let project = Project::load(&args.workflow, None)?;
     for warning in &project.warnings {
         writeln!(out, "{warning}")?;
     }

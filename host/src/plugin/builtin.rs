@@ -5,6 +5,7 @@ use wasmtime::component::Component;
 use super::error::PluginError;
 use super::load::compile;
 use super::runtime::Runtime;
+use crate::description::Description;
 
 /// A step type in this binary.
 pub(super) struct BuiltIn {
@@ -14,7 +15,11 @@ pub(super) struct BuiltIn {
     pub(super) aliases: &'static [&'static str],
     /// The component.
     pub(super) wasm: &'static [u8],
-    /// The same compiled ahead of time; empty where that was not possible.
+    /// Its SHA-256.
+    pub(super) digest: [u8; 32],
+    /// What its `describe` returns.
+    description: &'static str,
+    /// The component compiled ahead of time; empty where that was not possible.
     compiled: &'static [u8],
 }
 
@@ -31,6 +36,12 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 impl BuiltIn {
+    /// What it says of itself, as the build script heard it.
+    pub(super) fn description(&self) -> Result<Description, PluginError> {
+        serde_json::from_str(self.description)
+            .map_err(|error| PluginError::new("bad-description", format!("{}: {error}", self.name)))
+    }
+
     /// Loads what was compiled ahead of time, or compiles it where an engine refuses that: on a machine with little
     /// address space, or on one whose processor is older than the baseline.
     pub(super) fn component(&self, runtime: &Runtime) -> Result<Component, PluginError> {
@@ -52,7 +63,7 @@ mod tests {
 
     #[test]
     fn what_was_compiled_ahead_of_time_loads() {
-        let runtime = Runtime::new().unwrap();
+        let runtime = Runtime::pooled(1).unwrap();
         for built_in in &BUILT_IN {
             // SAFETY: as above.
             let component = unsafe { Component::deserialize(runtime.engine(), built_in.compiled) };

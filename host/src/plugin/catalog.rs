@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
-use wasmtime::component::Component;
-
 use super::builtin::{self, BuiltIn};
+use super::compile::Compiler;
 use super::describe::describe;
 use super::error::PluginError;
 use super::file;
-use super::load::{compile, fit};
+use super::load::fit;
 use super::loaded::{Inner, LoadedType, Source};
 use super::runtime::Runtime;
 use super::schema::Schema;
@@ -20,7 +19,12 @@ use crate::id::{Digest, StepType};
 /// The step types there are.
 pub struct Catalog {
     plugin_dirs: Vec<PathBuf>,
+    attempts: usize,
+    /// For built-in types.
+    pooled: OnceLock<Result<Arc<Runtime>, PluginError>>,
+    /// For all others: they share nothing with those.
     runtime: OnceLock<Result<Arc<Runtime>, PluginError>>,
+    compiler: Compiler,
 }
 
 /// A step type that could be loaded.
@@ -36,7 +40,28 @@ impl Catalog {
     /// The built-in types and the `<type>.wasm` files of these directories; the first directory that has a name wins, and
     /// a directory that doesn't exist has none. Costs nothing: nothing is read before it is asked for.
     pub fn new(plugin_dirs: Vec<PathBuf>) -> Self {
-        Self { plugin_dirs, runtime: OnceLock::new() }
+        Self {
+            plugin_dirs,
+            attempts: 1,
+            pooled: OnceLock::new(),
+            runtime: OnceLock::new(),
+            compiler: Compiler::default(),
+        }
+    }
+
+    /// A catalog whose built-in types will run as many attempts at once as this.
+    pub fn for_attempts(self, attempts: usize) -> Self {
+        Self { attempts, ..self }
+    }
+
+    /// A catalog that has components compiled by this.
+    pub fn compiled_by(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
+    }
+
+    /// What the user should know of how the types were loaded: one line each, each told once.
+    pub fn take_notices(&self) -> Vec<String> {
+        self.compiler.take_notices()
     }
 
     /// The directories that components of one's own are looked for in.
@@ -121,16 +146,61 @@ impl Catalog {
     }
 
     fn load_builtin(&self, step_type: &StepType, built_in: &BuiltIn) -> Result<LoadedType, PluginError> {
-        let runtime = self.runtime()?;
+        let runtime = self.pooled.get_or_init(|| Runtime::pooled(self.attempts).map(Arc::new)).clone()?;
         let component = built_in.component(&runtime)?;
-        finish(runtime, &component, built_in.wasm, step_type, Source::BuiltIn)
+        let fitted = fit(&runtime, &component, built_in.name)?;
+        Ok(LoadedType::new(Inner {
+            step_type: step_type.clone(),
+            source: Source::BuiltIn,
+            digest: Digest::from(built_in.digest),
+            size: built_in.wasm.len(),
+            description: built_in.description()?,
+            fitted,
+            runtime,
+            config_schema: OnceLock::new(),
+            output_schema: OnceLock::new(),
+        }))
     }
 
     fn load_from(&self, step_type: &StepType, path: PathBuf) -> Result<LoadedType, PluginError> {
         let runtime = self.runtime()?;
         let bytes = file::read(&path)?;
-        let component = compile(&runtime, &bytes, &path.display().to_string())?;
-        finish(runtime, &component, &bytes, step_type, Source::File(path))
+        self.finish(runtime, &bytes, step_type, path)
+    }
+
+    /// Everything after reading a file.
+    fn finish(
+        &self,
+        runtime: Arc<Runtime>,
+        bytes: &[u8],
+        step_type: &StepType,
+        path: PathBuf,
+    ) -> Result<LoadedType, PluginError> {
+        let name = path.display().to_string();
+        let digest = Digest::of(bytes);
+        let compiled = self.compiler.compile(runtime.engine(), bytes, digest, &name)?;
+        let fitted = fit(&runtime, &compiled.component, &name)?;
+        let description = match &compiled.description {
+            Some(known) => known.clone(),
+            None => {
+                let description = wait(describe(&runtime, &fitted.pre, &name))?;
+                check_schema(&name, "config_schema", &description.config_schema)?;
+                check_schema(&name, "output_schema", &description.output_schema)?;
+                self.compiler.keep(runtime.engine(), digest, compiled, &description);
+                description
+            }
+        };
+        Ok(LoadedType::new(Inner {
+            step_type: step_type.clone(),
+            source: Source::File(path),
+            digest,
+            size: bytes.len(),
+            description,
+            fitted,
+            runtime,
+            config_schema: OnceLock::new(),
+            output_schema: OnceLock::new(),
+        }))
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, PluginError> {
@@ -157,52 +227,11 @@ impl Catalog {
     }
 }
 
-/// Everything after compiling.
-fn finish(
-    runtime: Arc<Runtime>,
-    component: &Component,
-    bytes: &[u8],
-    step_type: &StepType,
-    source: Source,
-) -> Result<LoadedType, PluginError> {
-    let name = match &source {
-        Source::BuiltIn => step_type.to_string(),
-        Source::File(path) => path.display().to_string(),
-    };
-    let fitted = fit(&runtime, component, &name)?;
-    let description = wait(describe(&runtime, &fitted.pre, &name))?;
-    let inner = Inner {
-        step_type: step_type.clone(),
-        digest: Digest::of(bytes),
-        size: bytes.len(),
-        config_schema: OnceLock::new(),
-        output_schema: OnceLock::new(),
-        imports: fitted.imports,
-        exports: fitted.exports,
-        pre: fitted.pre,
-        description,
-        source,
-        runtime,
-    };
-    if inner.source != Source::BuiltIn {
-        check_schema(&name, "config_schema", &inner.description.config_schema, &inner.config_schema)?;
-        check_schema(&name, "output_schema", &inner.description.output_schema, &inner.output_schema)?;
-    }
-    Ok(LoadedType::new(inner))
-}
-
-fn check_schema(
-    name: &str,
-    which: &str,
-    schema: &serde_json::Value,
-    compiled: &OnceLock<Schema>,
-) -> Result<(), PluginError> {
-    let schema = Schema::new(schema).map_err(|what| {
+fn check_schema(name: &str, which: &str, schema: &serde_json::Value) -> Result<(), PluginError> {
+    Schema::new(schema).map(drop).map_err(|what| {
         PluginError::new("bad-schema", format!("{name}: the `{which}` of its description is not a JSON Schema: {what}"))
             .with_hint("schemas are JSON Schema 2020-12 without references to other documents")
-    })?;
-    let _ = compiled.set(schema);
-    Ok(())
+    })
 }
 
 /// Runs a future to its end on a thread of its own, since the caller may be inside a tokio runtime already.

@@ -16,6 +16,8 @@ pub(crate) fn engine_config() -> Config {
         .async_stack_size(2 << 20)
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_backtrace_max_frames(NonZeroUsize::new(20))
+        // Offsets within the WebAssembly in a backtrace: half the size of what is compiled, and functions have names.
+        .generate_address_map(false)
         // Never read from the environment.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         // Proposals that no tool chain needs for a step: less code for a guest to attack.

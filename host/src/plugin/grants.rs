@@ -43,6 +43,11 @@ pub fn grants_for(loaded: &LoadedType, config: &Value, derived: &[String]) -> Gr
     plan(&loaded.description().permissions, loaded.builtin(), config, derived)
 }
 
+/// All that a type asks for with this config: for attempts whose calls reach nothing outside.
+pub(super) fn all_asked(loaded: &LoadedType, config: &Value) -> GrantPlan {
+    plan(&loaded.description().permissions, true, config, &[])
+}
+
 /// Whether any config gets a step of this type a grant.
 pub(super) fn may_have_effects(loaded: &LoadedType) -> bool {
     loaded.builtin() && !loaded.description().permissions.is_empty()

@@ -56,7 +56,7 @@ pub(super) struct Fitted {
 /// Compiles bytes that came from `name`, a file. Refuses whatever is not a WebAssembly component in its binary form.
 pub(super) fn compile(runtime: &Runtime, bytes: &[u8], name: &str) -> Result<Component, PluginError> {
     recognise(bytes, name)?;
-    Component::from_binary(runtime.engine(), bytes).map_err(|error| compile_error(&error, name))
+    Component::from_binary(runtime.engine(), bytes).map_err(|error| compile_error(&format!("{error:#}"), name))
 }
 
 /// Checks imports and exports.
@@ -84,7 +84,8 @@ pub(super) fn fit(runtime: &Runtime, component: &Component, name: &str) -> Resul
     Ok(Fitted { pre, imports: imports.into_iter().collect(), exports: exports.into_iter().collect() })
 }
 
-fn recognise(bytes: &[u8], name: &str) -> Result<(), PluginError> {
+/// Refuses what is not a WebAssembly component in its binary form, and says what it is.
+pub(super) fn recognise(bytes: &[u8], name: &str) -> Result<(), PluginError> {
     let error = |code, what: &str| PluginError::new(code, format!("{name}: {what}"));
     if bytes.is_empty() {
         return Err(error("empty", "the file is empty").with_hint("build or download it again"));
@@ -133,8 +134,8 @@ fn guess(bytes: &[u8]) -> String {
     }
 }
 
-fn compile_error(error: &wasmtime::Error, name: &str) -> PluginError {
-    let text = format!("{error:#}");
+/// What the compiler says of a component, in words its author understands.
+pub(super) fn compile_error(text: &str, name: &str) -> PluginError {
     if text.contains("unexpected end") || text.contains("unexpected-eof") {
         return PluginError::new("truncated", format!("{name}: the file is cut off or damaged: {text}"))
             .with_hint("build or download it again");

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::bindings::GuestPre;
+use super::load::Fitted;
 use super::runtime::Runtime;
 use super::schema::Schema;
 use crate::description::Description;
@@ -44,10 +45,8 @@ pub(super) struct Inner {
     pub(super) digest: Digest,
     pub(super) size: usize,
     pub(super) description: Description,
-    pub(super) imports: Vec<String>,
-    pub(super) exports: Vec<String>,
+    pub(super) fitted: Fitted,
     pub(super) runtime: Arc<Runtime>,
-    pub(super) pre: GuestPre<Attempt>,
     /// Compiled when first needed: a start is cheaper than two schemas.
     pub(super) config_schema: OnceLock<Schema>,
     pub(super) output_schema: OnceLock<Schema>,
@@ -90,12 +89,12 @@ impl LoadedType {
 
     /// The interfaces it imports, e.g. `wasi:io/streams@0.2.6`, sorted.
     pub fn imports(&self) -> &[String] {
-        &self.inner.imports
+        &self.inner.fitted.imports
     }
 
     /// What it exports, e.g. `shiro:step/step@0.1.0`, sorted.
     pub fn exports(&self) -> &[String] {
-        &self.inner.exports
+        &self.inner.fitted.exports
     }
 
     /// What is wrong with this config: one line for each problem, with a JSON Pointer and without the values.
@@ -115,7 +114,7 @@ impl LoadedType {
     }
 
     pub(super) fn pre(&self) -> &GuestPre<Attempt> {
-        &self.inner.pre
+        &self.inner.fitted.pre
     }
 }
 

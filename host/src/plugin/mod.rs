@@ -3,7 +3,9 @@
 //! ```text
 //! catalog   names -> bytes: built in, or a file
 //!    |
-//! load      bytes -> a component that fits: recognised, compiled, imports and exports checked
+//! compile   bytes -> compiled code, by a child process with limits, or from the cache
+//!    |
+//! load      compiled code -> a component that fits: imports and exports checked
 //!    |
 //! describe  asks it what it is, in the sandbox
 //!    v
@@ -12,6 +14,7 @@
 //! runner    one attempt = grants + limits + a fresh store (attempt) -> guest -> output, or a classified failure (fault)
 //!
 //! imports/  what a guest can call, all of it without effect unless granted
+//! recording answers to those calls, for tests of a component
 //! process/  running programs on the machine; knows nothing of WebAssembly
 //! ```
 
@@ -19,6 +22,7 @@ mod attempt;
 mod bindings;
 mod builtin;
 mod catalog;
+mod compile;
 mod describe;
 mod engine_config;
 mod error;
@@ -31,6 +35,7 @@ mod limits;
 mod load;
 mod loaded;
 pub mod process;
+mod recording;
 mod runner;
 mod runtime;
 mod schema;
@@ -40,9 +45,11 @@ mod ticker;
 mod watch;
 
 pub use catalog::{Catalog, KnownType};
+pub use compile::{COMPILE_VERB, Compiler, compile_main};
 pub use error::PluginError;
 pub use grants::{GrantPlan, grants_for};
 pub use loaded::{LoadedType, Source};
+pub use recording::{Exchange, HttpError, RecordedProcess, RecordedRequest, RecordedResponse, Recording};
 pub use runner::{RunnerOptions, SandboxRunner};
 
 /// The version of the step interface (`shiro:step`) that components are built for.

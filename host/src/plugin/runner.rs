@@ -13,7 +13,7 @@ use super::attempt::AttemptParts;
 use super::bindings::exports::shiro::step::step::Failure as StepFailure;
 use super::bindings::shiro::step::types::FailureKind;
 use super::fault::Fault;
-use super::grants::{GrantPlan, grants_for, may_have_effects};
+use super::grants::{GrantPlan, all_asked, grants_for, may_have_effects};
 use super::guest::{Call, Said, Until, call};
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
@@ -22,6 +22,7 @@ use super::imports::{Noted, Notes};
 use super::limits::{CPU_WITHOUT_TIMEOUT, TIME_WITHOUT_TIMEOUT};
 use super::loaded::LoadedType;
 use super::process::{AttemptProcesses, ProcessHost};
+use super::recording::Recording;
 use super::watch::Watch;
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
@@ -44,6 +45,7 @@ pub struct SandboxRunner {
     processes: Arc<ProcessHost>,
     clients: Arc<Clients>,
     grace: Duration,
+    recording: Option<Arc<Recording>>,
 }
 
 impl SandboxRunner {
@@ -54,7 +56,14 @@ impl SandboxRunner {
             clients: Arc::new(Clients::new(&options.job_env)),
             processes: ProcessHost::new(options.project_dir, options.job_env),
             grace: options.grace,
+            recording: None,
         }
+    }
+
+    /// The same, but with what the types ask for granted, and every call that goes outside answered by this recording:
+    /// for tests of a component.
+    pub fn replaying(self, recording: Arc<Recording>) -> Self {
+        Self { recording: Some(recording), ..self }
     }
 
     async fn attempt(&self, loaded: &LoadedType, request: StepRequest) -> Result<StepSuccess, Failure> {
@@ -63,7 +72,10 @@ impl SandboxRunner {
         }
         let time = Time::of(loaded, request.timeout);
         let notes = Notes::default();
-        let plan = grants_for(loaded, &request.config, &request.derived);
+        let plan = match self.recording {
+            None => grants_for(loaded, &request.config, &request.derived),
+            Some(_) => all_asked(loaded, &request.config),
+        };
         let sink = Arc::clone(&request.sink);
         let running = Arc::new(self.processes.attempt());
         let config = request.config.to_string();
@@ -106,6 +118,7 @@ impl SandboxRunner {
                 running: Some(Arc::clone(running)),
                 granted: plan.grants.process.clone(),
                 hint: hint.clone(),
+                recording: self.recording.clone(),
                 bindings: request.bindings,
             },
             network: Network::new(
@@ -114,7 +127,8 @@ impl SandboxRunner {
                 hint,
                 notes.clone(),
                 Arc::clone(&request.sink),
-            ),
+            )
+            .replaying(self.recording.clone()),
             notes: notes.clone(),
             watch: Watch::new(time.deadline, time.cpu),
             sink: request.sink,

@@ -2,17 +2,26 @@
 
 use rustix::process::{Resource, getrlimit};
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig};
 
 use super::attempt::Attempt;
 use super::bindings::{Guest, GuestPre};
 use super::engine_config::engine_config;
 use super::error::PluginError;
+use super::limits::MEMORY;
 use super::ticker::Ticker;
 use crate::outcome::FailureClass;
 
 /// Below this much address space, memories are not reserved in advance (4 GiB each, which costs nothing else).
 const ROOMY: u64 = 1 << 40;
+
+/// What one attempt of a built-in type has at most; a test loads and runs each of them.
+const BUILT_IN_CORE_INSTANCES: u32 = 8;
+const BUILT_IN_MEMORIES: u32 = 2;
+const BUILT_IN_TABLES: u32 = 4;
+
+/// Bytes of a pooled memory or table that are zeroed in place between attempts; the rest goes back to the system.
+const KEEP_RESIDENT: usize = 256 << 10;
 
 /// An engine with everything linked.
 pub(super) struct Runtime {
@@ -22,11 +31,21 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
+    /// A runtime for any component: memory and stack are mapped for each attempt.
     pub(super) fn new() -> Result<Self, PluginError> {
         Self::with(&config_for_this_machine()).map_err(|error| PluginError {
             class: FailureClass::Internal,
             ..PluginError::new("runtime", format!("the WebAssembly engine can't be set up: {error:#}"))
         })
+    }
+
+    /// A runtime for the built-in types, which are small and known: memory and stacks for this many attempts at once are
+    /// mapped once and used again, zeroed. To map them for each attempt takes longer than the attempt.
+    pub(super) fn pooled(attempts: usize) -> Result<Self, PluginError> {
+        let mut config = engine_config();
+        config.allocation_strategy(pool(attempts));
+        // Where so much address space is not to be had, each attempt maps its own.
+        if little_address_space() { Self::new() } else { Self::with(&config).or_else(|_| Self::new()) }
     }
 
     fn with(config: &Config) -> wasmtime::Result<Self> {
@@ -64,12 +83,33 @@ impl Runtime {
 
 /// With little address space (`ulimit -v`) memories grow by moving. What was compiled ahead of time then doesn't load and
 /// is compiled again.
-fn config_for_this_machine() -> Config {
+pub(super) fn config_for_this_machine() -> Config {
     let mut config = engine_config();
-    if getrlimit(Resource::As).current.is_some_and(|limit| limit < ROOMY) {
+    if little_address_space() {
         config.memory_reservation(0).memory_reservation_for_growth(1 << 20).memory_guard_size(64 << 10);
     }
     config
+}
+
+fn little_address_space() -> bool {
+    getrlimit(Resource::As).current.is_some_and(|limit| limit < ROOMY)
+}
+
+/// Room for this many attempts of built-in types at once.
+fn pool(attempts: usize) -> PoolingAllocationConfig {
+    let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(attempts)
+        .total_stacks(attempts)
+        .total_core_instances(attempts.saturating_mul(BUILT_IN_CORE_INSTANCES))
+        .total_memories(attempts.saturating_mul(BUILT_IN_MEMORIES))
+        .total_tables(attempts.saturating_mul(BUILT_IN_TABLES))
+        .max_memory_size(MEMORY)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
+        // The kernel says which pages were written, so that only they are reset.
+        .pagemap_scan(Enabled::Auto);
+    pool
 }
 
 #[cfg(test)]

@@ -29,3 +29,11 @@ impl Tell for Tee {
         self.0.iter().for_each(|reporter| reporter.tell(notice));
     }
 }
+
+/// One line of text from outside, safe to show: without escape sequences, line ends and overwriting. Not to be shown at the
+/// beginning of a line, where a CI system may read a command.
+pub fn clean_line(text: &str) -> String {
+    let mut line = Vec::new();
+    clean::Clean { color: false, github: true }.push(&mut line, text);
+    String::from_utf8_lossy(&line).into_owned()
+}

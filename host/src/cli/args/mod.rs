@@ -66,6 +66,9 @@ pub enum Verb {
     /// Ends what a killed shiro leaves behind. Started by shiro itself.
     #[command(name = "__watch", hide = true)]
     Watch,
+    /// Compiles a component within limits. Started by shiro itself.
+    #[command(name = "__compile", hide = true)]
+    Compile,
 }
 
 /// Where a workflow and its plugins are.
@@ -86,6 +89,10 @@ pub struct WorkflowArgs {
     /// Look for step components (TYPE.wasm) here too. May be given several times.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub plugin_dir: Vec<PathBuf>,
+
+    /// Compile step components that are not built in anew, and keep nothing compiled.
+    #[arg(long)]
+    pub no_cache: bool,
 
     /// Give an input a value. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]

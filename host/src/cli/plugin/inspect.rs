@@ -1,28 +1,19 @@
 //! `shiro plugin inspect`: what a component imports, what it asks for, and its schemas.
 
 use std::io::Write;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::args::plugin::InspectArgs;
-use super::super::project::plugin_error;
-use super::catalog;
-use crate::id::StepType;
+use super::{catalog, load_target, warn_of};
 use crate::plugin::LoadedType;
 
 /// Shows one component.
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
-    let target = args.target.as_str();
     let catalog = catalog(&args.dirs);
-    let path = Path::new(target);
-    let is_file = target.contains('/') || path.extension().is_some_and(|extension| extension == "wasm");
-    let loaded = match is_file {
-        true => catalog.load_file(path),
-        false => catalog.load(&StepType::new(target)),
-    };
-    let loaded = loaded.map_err(plugin_error)?;
+    let loaded = load_target(&catalog, &args.target)?;
+    warn_of(&catalog)?;
     match args.json {
         true => writeln!(out, "{:#}", document(&loaded))?,
         false => show(&loaded, out)?,

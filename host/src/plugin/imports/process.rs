@@ -9,6 +9,7 @@ use crate::event::Level;
 use crate::plugin::attempt::Attempt;
 use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed, Error as CallError, Host, Status};
 use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, ProcessError};
+use crate::plugin::recording::{Recording, StartedProcess};
 
 /// The programs that an attempt may run, and does.
 pub(in crate::plugin) struct Processes {
@@ -17,6 +18,8 @@ pub(in crate::plugin) struct Processes {
     pub(in crate::plugin) granted: Vec<ProcessPermission>,
     /// What would allow a program that is not granted.
     pub(in crate::plugin) hint: String,
+    /// Answers in place of programs.
+    pub(in crate::plugin) recording: Option<Arc<Recording>>,
     /// Variables that the guest does not see.
     pub(in crate::plugin) bindings: Vec<(String, String)>,
 }
@@ -24,7 +27,7 @@ pub(in crate::plugin) struct Processes {
 impl Processes {
     /// Nothing can be run.
     pub(in crate::plugin) fn none() -> Self {
-        Self { running: None, granted: Vec::new(), hint: String::new(), bindings: Vec::new() }
+        Self { running: None, granted: Vec::new(), hint: String::new(), recording: None, bindings: Vec::new() }
     }
 
     /// The grant for this program, and what runs it.
@@ -45,6 +48,9 @@ impl Host for Attempt {
         let Some((running, grant)) = self.processes.granted(&command.program) else {
             return Err(self.processes.deny(&command.program, &self.notes));
         };
+        if let Some(recording) = &self.processes.recording {
+            return replay(recording, &command);
+        }
         let sink = self.output.sink();
         let done = running.run(command.into(), grant, &self.processes.bindings, sink).await;
         done.map(Completed::from).map_err(|error| match error {
@@ -58,6 +64,28 @@ impl Host for Attempt {
             ProcessError::Invalid(reason) => CallError::Invalid(reason),
         })
     }
+}
+
+/// How a recorded program ends.
+#[expect(clippy::result_large_err, reason = "the type that the interface has")]
+fn replay(recording: &Recording, command: &Command) -> Result<Completed, CallError> {
+    let started = StartedProcess {
+        program: &command.program,
+        args: &command.args,
+        env: &command.env,
+        stdin: command.stdin.as_deref().unwrap_or_default(),
+    };
+    let recorded = recording.process(&started).map_err(CallError::NotStarted)?;
+    if recorded.not_found {
+        return Err(CallError::NotFound);
+    }
+    let captured = |text: String| Captured { total: text.len() as u64, head: text.into_bytes(), tail: Vec::new() };
+    Ok(Completed {
+        status: recorded.signal.map_or(Status::Exited(recorded.exit_code), Status::Signaled),
+        stdout: captured(recorded.stdout),
+        stderr: captured(recorded.stderr),
+        duration_ms: 0,
+    })
 }
 
 impl From<Command> for process::Command {

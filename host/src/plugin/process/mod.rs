@@ -43,6 +43,7 @@ use registry::Run;
 use streams::Streams;
 use watcher::Watcher;
 
+pub(in crate::plugin) use watcher::own_program;
 pub use watcher::{WATCH_VERB, watch_main};
 
 /// How long a process has between SIGTERM and SIGKILL.

@@ -21,7 +21,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,10 +46,14 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// The command line that starts this program as a watcher, if the program can be found.
 pub(super) fn own_command() -> Option<Vec<OsString>> {
+    Some(vec![own_program()?.into(), WATCH_VERB.into()])
+}
+
+/// This program, to be started again as something else.
+pub(in crate::plugin) fn own_program() -> Option<PathBuf> {
     // Also right when the file was replaced or removed since shiro started.
     let link = Path::new("/proc/self/exe");
-    let program = if link.exists() { link.to_owned() } else { std::env::current_exe().ok()? };
-    Some(vec![program.into(), WATCH_VERB.into()])
+    if link.exists() { Some(link.to_owned()) } else { std::env::current_exe().ok() }
 }
 
 /// Shiro's side of its watcher.

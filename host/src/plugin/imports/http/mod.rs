@@ -5,6 +5,7 @@
 //! client   proxy or one look-up whose answers are checked and pinned; TLS trust
 //! body     budgets, the wait for the next part
 //! error    what went wrong, as the guest and the log are told
+//! replay   answers from a recording, for tests of a component
 //! ```
 //!
 //! Redirects are the guest's business, and their targets are checked like any other. There are no cookies, and nothing is
@@ -14,6 +15,7 @@ mod address;
 mod body;
 mod client;
 mod error;
+mod replay;
 mod target;
 mod trust;
 
@@ -37,6 +39,7 @@ use super::Notes;
 use crate::capability::Grants;
 use crate::event::Level;
 use crate::plugin::limits::HTTP_REQUESTS;
+use crate::plugin::recording::Recording;
 use crate::step::StepSink;
 
 /// The longest wait for an answer's head, and for the next part of its body, where the guest sets none.
@@ -50,6 +53,8 @@ pub(in crate::plugin) struct Network {
 
 struct Shared {
     clients: Arc<Clients>,
+    /// Answers in place of the network.
+    recording: Option<Arc<Recording>>,
     grants: Grants,
     /// What would allow a host that is not granted.
     hint: String,
@@ -73,6 +78,7 @@ impl Network {
     ) -> Self {
         let shared = Shared {
             clients,
+            recording: None,
             grants,
             hint,
             sink,
@@ -82,6 +88,14 @@ impl Network {
             notes,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// The same, but requests are answered by this recording, and nothing is sent.
+    pub(in crate::plugin) fn replaying(mut self, recording: Option<Arc<Recording>>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.recording = recording;
+        }
+        self
     }
 }
 
@@ -115,6 +129,9 @@ impl WasiHttpHooks for Network {
 impl Shared {
     async fn send(&self, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
         let target = self.admit(&request)?;
+        if let Some(recording) = &self.recording {
+            return replay::answer(recording, &target, request).await;
+        }
         let client = self.clients.get(&target).await.map_err(|error| {
             self.sink.warn(&error.to_string());
             Error::InternalError(Some(error.to_string()))

@@ -1,0 +1,201 @@
+//! Compiled code that is kept from one start to the next.
+//!
+//! An entry is two files in a directory that only this user can write:
+//!
+//! ```text
+//! NAME.cwasm   wasmtime's compiled form
+//! NAME.seal    a BLAKE3 MAC in hexadecimal, a line feed, the component's description as JSON
+//! ```
+//!
+//! The MAC is over the name, the description and the code, with a key that is not kept in the cache: an entry that came
+//! from elsewhere (a restored CI cache, say) counts only if a shiro with the same key wrote it.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::place::{private_dir, private_file, user_dir, write};
+use crate::description::Description;
+
+/// Bytes that all entries may take; the ones that were not used for longest go first.
+const CACHE_BYTES: u64 = 1 << 30;
+/// Of a seal file.
+const SEAL_BYTES: u64 = 2 << 20;
+/// Characters that a key in a variable has at least.
+const KEY_CHARS: usize = 32;
+
+/// Compiled code that is kept.
+pub(super) struct Cache {
+    dir: PathBuf,
+    key: [u8; 32],
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    /// The cache of this user, `None` where there is no place for one. The error says why a place can't be used.
+    pub(super) fn open(variable: &impl Fn(&str) -> Option<OsString>) -> Result<Option<Self>, String> {
+        let named = variable("SHIRO_CACHE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let Some(dir) = named.clone().or_else(|| user_dir(variable, "XDG_CACHE_HOME", ".cache")) else {
+            return Ok(None);
+        };
+        let unused = |why: String| format!("compiled components are not kept: {why}");
+        let dir = dir.join("components");
+        match private_dir(&dir) {
+            Ok(()) => {}
+            // Nobody asked for one: a home directory that can't be written is common in containers.
+            Err(_) if named.is_none() && !dir.exists() => return Ok(None),
+            Err(why) => return Err(unused(why)),
+        }
+        Ok(Some(Self { dir, key: key(variable).map_err(unused)? }))
+    }
+
+    /// What is kept under this name, if it is sound. An error says why something is not.
+    pub(super) fn load(&self, engine: &Engine, name: &str) -> Result<Option<(Component, Description)>, String> {
+        let path = self.code_path(name);
+        let Some((code, description)) =
+            self.check(name).map_err(|why| format!("{why}: ignored, and compiled again"))?
+        else {
+            return Ok(None);
+        };
+        // SAFETY: the MAC says that a shiro with this user's key wrote this file, and nobody else can have changed it
+        // since it was checked.
+        let component = unsafe { Component::deserialize_file(engine, &path) };
+        let Ok(component) = component else { return Ok(None) };
+        // For the choice of what to remove; a cache that can't be written is still good for reading.
+        let _ = code.set_modified(SystemTime::now());
+        Ok(Some((component, description)))
+    }
+
+    /// Keeps compiled code under this name.
+    pub(super) fn store(&self, name: &str, code: &[u8], description: &Description) -> Result<(), String> {
+        let failed =
+            |error: std::io::Error| format!("compiled components are not kept: {}: {error}", self.dir.display());
+        let description = serde_json::to_string(description).map_err(|error| error.to_string())?;
+        let mut mac = self.mac(name, &description);
+        mac.update(code);
+        write(&self.code_path(name), &[code]).map_err(failed)?;
+        let seal = mac.finalize().to_hex();
+        write(&self.seal_path(name), &[seal.as_bytes(), b"\n", description.as_bytes()]).map_err(failed)?;
+        prune(&self.dir, CACHE_BYTES).map_err(failed)
+    }
+
+    fn check(&self, name: &str) -> Result<Option<(File, Description)>, String> {
+        let (path, seal_path) = (self.code_path(name), self.seal_path(name));
+        let (Some(mut code), Some(seal)) = (private_file(&path)?, private_file(&seal_path)?) else { return Ok(None) };
+        let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+        let mut text = String::new();
+        seal.take(SEAL_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+        let (seal, description) = text.split_once('\n').unwrap_or_default();
+        let mut mac = self.mac(name, description);
+        mac.update_reader(&mut code).map_err(unreadable)?;
+        code.rewind().map_err(unreadable)?;
+        // In constant time, as `blake3::Hash` compares.
+        if !blake3::Hash::from_hex(seal).is_ok_and(|seal| seal == mac.finalize()) {
+            return Err(format!("{}: not written by this user's shiro, or changed since", path.display()));
+        }
+        let description = serde_json::from_str(description).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Some((code, description)))
+    }
+
+    fn mac(&self, name: &str, description: &str) -> blake3::Hasher {
+        let mut mac = blake3::Hasher::new_keyed(&self.key);
+        for part in [name, description] {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+
+    fn code_path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.cwasm"))
+    }
+
+    fn seal_path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.seal"))
+    }
+}
+
+/// The key: from `SHIRO_CACHE_KEY`, else from a file that is made where there is none. The file is not in the cache
+/// directory, so that whoever restores a cache from elsewhere does not bring the key along.
+fn key(variable: &impl Fn(&str) -> Option<OsString>) -> Result<[u8; 32], String> {
+    if let Some(text) = variable("SHIRO_CACHE_KEY").filter(|text| !text.is_empty()) {
+        if text.len() < KEY_CHARS {
+            return Err(format!("SHIRO_CACHE_KEY is shorter than {KEY_CHARS} characters"));
+        }
+        return Ok(blake3::derive_key("shiro 2026-11 cache of compiled components", text.as_encoded_bytes()));
+    }
+    let Some(dir) = user_dir(variable, "XDG_STATE_HOME", ".local/state") else {
+        return Err("there is no HOME to keep its key in; set SHIRO_CACHE_KEY to a secret text".to_owned());
+    };
+    private_dir(&dir)?;
+    let path = dir.join("cache.key");
+    if private_file(&path)?.is_none() {
+        let mut key = [0; 32];
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        random.fill(&mut key).map_err(|_| "the system has no random numbers".to_owned())?;
+        // Of two processes that both find none, the second wins; the first then compiles once more.
+        write(&path, &[&key]).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let mut key = Vec::new();
+    let file = private_file(&path)?.ok_or_else(|| format!("{}: gone", path.display()))?;
+    file.take(33).read_to_end(&mut key).map_err(|error| format!("{}: {error}", path.display()))?;
+    key.try_into().map_err(|_| format!("{}: not a key of 32 bytes; remove it", path.display()))
+}
+
+/// Removes the entries that were not used for longest until the rest takes no more than `limit` bytes.
+fn prune(dir: &Path, limit: u64) -> std::io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        // Another process may have removed it.
+        let Ok(metadata) = entry.metadata() else { continue };
+        files.push((metadata.modified()?, metadata.len(), entry.path()));
+    }
+    files.sort();
+    let mut total: u64 = files.iter().map(|(_, len, _)| len).sum();
+    for (_, len, path) in files {
+        if total <= limit {
+            break;
+        }
+        if path.extension().is_some_and(|extension| extension == "cwasm") {
+            let _ = fs::remove_file(path.with_extension("seal"));
+        }
+        let _ = fs::remove_file(path);
+        total = total.saturating_sub(len);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for (index, name) in ["old.cwasm", "old.seal", "new.cwasm", "new.seal"].iter().enumerate() {
+            let path = dir.path().join(name);
+            fs::write(&path, [0; 100]).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000 + index as u64);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+        prune(dir.path(), 400).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 4);
+        prune(dir.path(), 300).unwrap();
+        assert!(!dir.path().join("old.cwasm").exists() && !dir.path().join("old.seal").exists());
+        assert!(dir.path().join("new.cwasm").exists() && dir.path().join("new.seal").exists());
+    }
+}

@@ -1,0 +1,140 @@
+//! Compiling components that are not built in: never in this process, and once for each machine.
+//!
+//! ```text
+//! cache   what this user's shiro compiled before, by digest and settings
+//! child   shiro again, as `__compile`: a component on standard input, compiled code on standard output
+//! place   directories that only this user can write
+//! ```
+//!
+//! A component can be made to cost its compiler hours and gigabytes. The child has limits, and nothing of a run is lost
+//! with it.
+
+mod cache;
+mod child;
+mod place;
+
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use self::cache::Cache;
+pub use self::child::{COMPILE_VERB, compile_main};
+use super::error::PluginError;
+use super::load::{compile_error, recognise};
+use crate::description::Description;
+use crate::id::Digest;
+use crate::outcome::FailureClass;
+
+/// Looks up a variable of the environment.
+type Variable = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
+
+/// How components are compiled that are not built in.
+#[derive(Default)]
+pub struct Compiler {
+    /// The command line of the child; `None` compiles in this process.
+    child: Option<Vec<OsString>>,
+    /// Says where the cache is; `None` keeps nothing.
+    variable: Option<Variable>,
+    /// Opened when something is compiled: a run of built-in types leaves no trace in the home directory.
+    cache: OnceLock<Option<Cache>>,
+    notices: Mutex<Vec<String>>,
+}
+
+/// Compiled code, and what it takes to keep it.
+pub(super) struct Compiled {
+    pub(super) component: Component,
+    /// What the component says of itself, where that is known from before.
+    pub(super) description: Option<Description>,
+    /// Not in the cache yet.
+    fresh: Option<Vec<u8>>,
+}
+
+impl Compiler {
+    /// Compiles in a child process with limits.
+    pub fn in_child() -> Self {
+        Self { child: child::own_command(), ..Self::default() }
+    }
+
+    /// Also keeps what was compiled, in the cache directory that these variables of the environment name:
+    /// `SHIRO_CACHE_DIR`, else `XDG_CACHE_HOME` or `HOME`. Without them, or where others could write there, nothing is kept.
+    pub fn with_cache(self, variable: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
+        Self { variable: Some(Box::new(variable)), ..self }
+    }
+
+    fn cache(&self) -> Option<&Cache> {
+        let variable = self.variable.as_ref()?;
+        let open = || {
+            Cache::open(variable).unwrap_or_else(|why| {
+                self.notice(why);
+                None
+            })
+        };
+        self.cache.get_or_init(open).as_ref()
+    }
+
+    /// What the user should know of the cache, each told once.
+    pub(super) fn take_notices(&self) -> Vec<String> {
+        std::mem::take(&mut self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn notice(&self, notice: String) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+    }
+
+    /// Compiles bytes that came from `name`, a file, and whose digest this is. Refuses whatever is not a WebAssembly
+    /// component in its binary form.
+    pub(super) fn compile(
+        &self,
+        engine: &Engine,
+        bytes: &[u8],
+        digest: Digest,
+        name: &str,
+    ) -> Result<Compiled, PluginError> {
+        recognise(bytes, name)?;
+        if let Some(cache) = self.cache() {
+            match cache.load(engine, &entry(engine, digest)) {
+                Ok(Some((component, description))) => {
+                    return Ok(Compiled { component, description: Some(description), fresh: None });
+                }
+                Ok(None) => {}
+                Err(why) => self.notice(why),
+            }
+        }
+        let code = match &self.child {
+            Some(command_line) => child::compile(command_line, bytes, name)?,
+            None => engine.precompile_component(bytes).map_err(|error| compile_error(&format!("{error:#}"), name))?,
+        };
+        // SAFETY: these bytes are wasmtime's own output, made by this program in this process or in a child of it, and
+        // came from there by a pipe that nobody else had.
+        let component = unsafe { Component::deserialize(engine, &code) }.map_err(|error| PluginError {
+            class: FailureClass::Internal,
+            ..PluginError::new("runtime", format!("{name}: what was compiled can't be loaded: {error:#}"))
+        })?;
+        Ok(Compiled { component, description: None, fresh: Some(code) })
+    }
+
+    /// Keeps what was compiled, once it is known to be a step type.
+    pub(super) fn keep(&self, engine: &Engine, digest: Digest, compiled: Compiled, description: &Description) {
+        if let (Some(cache), Some(code)) = (self.cache(), compiled.fresh)
+            && let Err(why) = cache.store(&entry(engine, digest), &code, description)
+        {
+            self.notice(why);
+        }
+    }
+}
+
+/// An entry's name: the component, and all that its compiled form depends on.
+fn entry(engine: &Engine, digest: Digest) -> String {
+    let mut settings = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut settings);
+    super::WASMTIME_VERSION.hash(&mut settings);
+    env!("CARGO_PKG_VERSION").hash(&mut settings);
+    let digest = digest.to_string();
+    format!("{}-{:016x}", digest.trim_start_matches("sha256:"), settings.finish())
+}
+
+#[cfg(test)]
+mod tests;

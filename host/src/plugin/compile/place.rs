@@ -1,0 +1,135 @@
+//! Directories and files that only this user can write: compiled code is native code, and is trusted like this program.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+use tempfile::NamedTempFile;
+
+/// Writable by the group or by everybody.
+const OTHERS_WRITE: u32 = 0o022;
+/// In such a directory nobody can rename or remove what is not theirs.
+const STICKY: u32 = 0o1000;
+
+/// `shiro` in the directory that this variable names, or in this one below the home directory.
+pub(super) fn user_dir(variable: &impl Fn(&str) -> Option<OsString>, name: &str, below_home: &str) -> Option<PathBuf> {
+    // A relative path is to be ignored: XDG Base Directory Specification 0.8.
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(name).or_else(|| Some(absolute("HOME")?.join(below_home)));
+    base.map(|base| base.join("shiro"))
+}
+
+/// Makes a directory for this user alone, unless it is there. The error says why it can't be trusted.
+pub(super) fn private_dir(path: &Path) -> Result<(), String> {
+    let unusable = |error: io::Error| format!("{}: {error}", path.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    let path = fs::canonicalize(path).map_err(unusable)?;
+    for dir in path.ancestors() {
+        let metadata = fs::symlink_metadata(dir).map_err(unusable)?;
+        let own = metadata.uid() == geteuid().as_raw();
+        let leaf = dir == path;
+        if !own && (leaf || metadata.uid() != 0) {
+            return Err(format!("{}: belongs to another user", dir.display()));
+        }
+        let shared = metadata.mode() & OTHERS_WRITE != 0;
+        if shared && (leaf || metadata.mode() & STICKY == 0) {
+            return Err(format!("{}: others can write there; `chmod go-w {0}` ends that", dir.display()));
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file if it is one that only this user can write. `None` if there is none.
+pub(super) fn private_file(path: &Path) -> Result<Option<File>, String> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|error| format!("{}: {error}", path.display()))?,
+    };
+    let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+    if is_private(&metadata) { Ok(Some(file)) } else { Err(format!("{}: others can write it", path.display())) }
+}
+
+fn is_private(metadata: &Metadata) -> bool {
+    metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & OTHERS_WRITE == 0
+}
+
+/// Writes a file for this user alone, whole or not at all.
+pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    // Created with mode 0600.
+    let mut file = NamedTempFile::new_in(dir)?;
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn chmod(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn directories_are_made_for_this_user_alone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().join("a/b");
+        private_dir(&dir).unwrap();
+        assert_eq!(fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+        private_dir(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_is_not_trusted_nor_one_below_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path().join("open/private");
+        private_dir(&dir).unwrap();
+        chmod(dir.parent().unwrap(), 0o777);
+        let why = private_dir(&dir).unwrap_err();
+        assert!(why.contains("chmod go-w") && why.contains("open"), "{why}");
+        // As /tmp is.
+        chmod(dir.parent().unwrap(), 0o1777);
+        private_dir(&dir).unwrap();
+        chmod(&dir, 0o1777);
+        assert!(private_dir(&dir).is_err());
+    }
+
+    #[test]
+    fn only_files_of_this_user_are_opened() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("file");
+        assert!(private_file(&path).unwrap().is_none());
+        write(&path, &[b"a", b"b"]).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"ab");
+        assert!(private_file(&path).unwrap().is_some());
+        chmod(&path, 0o666);
+        assert!(private_file(&path).is_err());
+        let link = temporary.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(private_file(&link).is_err());
+        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2, "no temporary file is left");
+    }
+
+    #[test]
+    fn the_usual_places() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            move |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        };
+        let place = |pairs| user_dir(&with(pairs), "XDG_CACHE_HOME", ".cache");
+        assert_eq!(place(&[("HOME", "/h")]), Some("/h/.cache/shiro".into()));
+        assert_eq!(place(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/c")]), Some("/c/shiro".into()));
+        assert_eq!(place(&[("HOME", "/h"), ("XDG_CACHE_HOME", "c")]), Some("/h/.cache/shiro".into()));
+        assert_eq!(place(&[("HOME", "h")]), None);
+        assert_eq!(place(&[]), None);
+    }
+}
