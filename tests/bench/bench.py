@@ -7,6 +7,7 @@ holds where single seconds don't. Peak memory is the largest resident set of any
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -30,8 +31,8 @@ def run(command, cwd, env):
 
 
 class Bench:
-    def __init__(self, shiro, peers, runs):
-        self.shiro, self.peers, self.runs = shiro, peers, runs
+    def __init__(self, shiro, peers, guests, runs):
+        self.shiro, self.peers, self.guests, self.runs = shiro, peers, guests, runs
         self.root = Path(tempfile.mkdtemp(prefix="shiro-bench-"))
         self.env = {"PATH": f"{peers}:{os.environ['PATH']}", "HOME": str(self.root)}
         self.missed = 0
@@ -161,18 +162,38 @@ def resume(bench):
     bench.report("reading back a journal of 10,000 steps", (whole[0] - validate[0]) * 1000, 100, " ms")
 
 
-BENCHES = {"start": start, "throughput": throughput, "shell": shell, "scale": scale, "resume": resume}
+def kill(bench):
+    timeout_ms = 300
+    directory = bench.workspace("kill", {"name": "bench", "steps": [
+        {"id": "s", "type": "spin", "timeout": f"{timeout_ms}ms"}]})
+    (directory / ".shiro/plugins").mkdir(exist_ok=True)
+    shutil.copy(bench.guests / "spin.wasm", directory / ".shiro/plugins/spin.wasm")
+    late = []
+    for _ in range(20 * bench.runs):
+        drop_state(directory)
+        ended = subprocess.run([bench.shiro, "run", "-quiet"], cwd=directory, env=bench.env, capture_output=True)
+        if ended.returncode != 5:
+            sys.exit(f"a step that timed out ended shiro with {ended.returncode}:\n{ended.stderr.decode()}")
+        journal = next((directory / ".shiro/state").glob("*.jsonl")).read_text()
+        late.append(int(re.search(r'"duration_ms":(\d+)', journal).group(1)) - timeout_ms)
+    late.sort()
+    print(f"     a loop with a timeout: ended {statistics.median(late)} ms late (median), {late[-1]} ms at most")
+    bench.report("a loop with a timeout is ended late by, 99th percentile", late[len(late) * 99 // 100], 50, " ms")
+
+
+BENCHES = {"start": start, "throughput": throughput, "shell": shell, "scale": scale, "resume": resume, "kill": kill}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shiro", required=True)
     parser.add_argument("--peers", required=True)
+    parser.add_argument("--guests", required=True, type=Path)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("names", nargs="*", choices=[[], *BENCHES], help="which (default: all)")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    bench = Bench(str(Path(options.shiro).resolve()), str(Path(options.peers).resolve()), options.runs)
+    bench = Bench(str(Path(options.shiro).resolve()), str(Path(options.peers).resolve()), options.guests.resolve(), options.runs)
     try:
         for name in options.names or BENCHES:
             BENCHES[name](bench)

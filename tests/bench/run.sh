@@ -14,4 +14,10 @@ if ! [ -x "$tools/peers/bin/ninja" ] || ! [ -x "$tools/peers/bin/just" ]; then
     python3 -m venv "$tools/peers"
     "$tools/peers/bin/pip" install --quiet --disable-pip-version-check -r "$here/peers.txt"
 fi
-exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" "$@"
+
+# A component that loops for ever, to see how soon it is ended.
+guests=$tools/guests
+cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p shiro-test-guests --example spin \
+    --target wasm32-wasip2 --profile plugin --target-dir "$guests"
+exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" \
+    --guests "$guests/wasm32-wasip2/plugin/examples" "$@"
