@@ -20,7 +20,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["event", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
-    ("plugin", &["step", "capability", "description", "outcome", "id", "event"]),
+    ("net", &[]),
+    ("plugin", &["step", "net", "capability", "description", "outcome", "id", "event"]),
     ("engine", &["step", "plan", "workflow", "description", "secret", "event", "outcome", "id", "diagnostic"]),
 ];
 

@@ -26,6 +26,9 @@ pub mod id;
 pub mod outcome;
 pub mod secret;
 
+// What those who use the network share.
+pub mod net;
+
 // In the order of the data.
 pub mod workflow;
 

@@ -93,13 +93,6 @@ pub(super) fn is_metadata_name(host: &str) -> bool {
     METADATA_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
-/// Whether requests to this host stay on this machine, as far as its spelling tells.
-pub(super) fn is_loopback_name(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || host.ends_with(".localhost") || literal.is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
 fn reach_v4(address: Ipv4Addr) -> Reach {
     if METADATA_V4.contains(&address) {
         Reach::Metadata
@@ -250,16 +243,5 @@ mod tests {
         );
         assert!(is_metadata_name("Metadata.Google.Internal."));
         assert!(!is_metadata_name("metadata.example.com"));
-    }
-
-    #[test]
-    fn loopback_by_name() {
-        for host in ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]", "[::ffff:127.0.0.1]"]
-        {
-            assert!(is_loopback_name(host), "{host}");
-        }
-        for host in ["localhost.example.com", "notlocalhost", "10.0.0.1", "[::2]"] {
-            assert!(!is_loopback_name(host), "{host}");
-        }
     }
 }

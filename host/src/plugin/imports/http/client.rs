@@ -11,9 +11,9 @@ use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
 
-use super::address::is_loopback_name;
 use super::target::{Prohibited, Target, check};
-use super::trust::{Trust, trust};
+use crate::net::is_loopback_name;
+use crate::net::trust::{Trust, trust};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -17,7 +17,6 @@ mod client;
 mod error;
 mod replay;
 mod target;
-mod trust;
 
 #[cfg(test)]
 mod tests;

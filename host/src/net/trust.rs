@@ -10,19 +10,19 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 /// The TLS settings of every request.
-#[derive(Clone)]
-pub(super) struct Trust {
+#[derive(Clone, Debug)]
+pub struct Trust {
     /// For the client.
-    pub(super) config: ClientConfig,
+    pub config: ClientConfig,
     /// Why certificates are missing, if some are.
-    pub(super) problems: Vec<String>,
+    pub problems: Vec<String>,
     /// There is no certificate at all: every server is a stranger.
-    pub(super) empty: bool,
+    pub empty: bool,
 }
 
 /// Reads the certificates: `SSL_CERT_FILE` and `SSL_CERT_DIR` in place of the system's, and those of
 /// `CI_SERVER_TLS_CA_FILE` (GitLab's own certificate authority) on top. Blocks for some milliseconds.
-pub(super) fn trust(job_env: &[(OsString, OsString)]) -> Result<Trust, rustls::Error> {
+pub fn trust(job_env: &[(OsString, OsString)]) -> Result<Trust, rustls::Error> {
     let mut roots = RootCertStore::empty();
     let mut problems = Vec::new();
 
