@@ -21,7 +21,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
     ("net", &[]),
-    ("plugin", &["step", "net", "capability", "description", "outcome", "id", "event"]),
+    ("package", &["capability", "id", "net"]),
+    ("plugin", &["step", "package", "net", "capability", "description", "outcome", "id", "event"]),
     ("engine", &["step", "plan", "workflow", "description", "secret", "event", "outcome", "id", "diagnostic"]),
 ];
 

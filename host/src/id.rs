@@ -60,6 +60,17 @@ name! {
     RunId
 }
 
+/// What a step type's name may be, for people.
+pub const TYPE_NAMES: &str =
+    "a step type's name is lower-case letters and digits, with dots, dashes and underscores after the first of them";
+
+/// Whether this can be the name of a step type.
+pub fn is_type_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    first && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+}
+
 /// A SHA-256 digest, written `sha256:<64 hex digits>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
@@ -150,5 +161,15 @@ mod tests {
         assert_eq!(digest.short().len(), 12);
         assert!("sha256:+f".parse::<Digest>().is_err());
         assert!("md5:00".parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn names_of_types() {
+        for name in ["shell", "slack.notify", "a", "0", "git-diff_2"] {
+            assert!(is_type_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "../x", "-x", "Shell", "she\u{2113}l", "a/b", "a:b", "a b", "a@1"] {
+            assert!(!is_type_name(name), "{name}");
+        }
     }
 }

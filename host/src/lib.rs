@@ -29,6 +29,9 @@ pub mod secret;
 // What those who use the network share.
 pub mod net;
 
+// Where step types come from.
+pub mod package;
+
 // In the order of the data.
 pub mod workflow;
 
