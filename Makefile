@@ -29,7 +29,7 @@ run: build ## Run the approval workflow: prepare, notify, pause; resume, deploy,
 test: setup test-tools ## Run every test
 	$(CARGO) test $(LOCKED) --workspace
 
-test-tools: ## Install what the tests drive: an emulator of GitLab's runner
+test-tools: ## Install what the tests drive: an emulator of GitLab's runner, a registry
 	@./tests/tools/install.sh "$(TOOLS)"
 
 torture: setup ## Kill shiro 10,000 times at random moments and check that nothing is lost or repeated

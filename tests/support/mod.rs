@@ -2,6 +2,8 @@
 
 pub(crate) mod guests;
 pub(crate) mod http;
+pub(crate) mod minisign;
+pub(crate) mod registry;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, and rsync, which it needs.
+# Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, rsync, which it needs, and
+# docker-registry, a registry of components.
 #
 # usage: install.sh DIR
 set -eu
@@ -18,7 +19,24 @@ need() {
     fi
 }
 
+# Unpacked, not installed: the package would start a service.
+registry() {
+    test -x "$dir/registry/usr/bin/docker-registry" && return
+    rm -rf "$dir/registry" "$dir/registry.download"
+    mkdir "$dir/registry.download"
+    command -v apt-get >/dev/null 2>&1 && (
+        cd "$dir/registry.download"
+        apt-get download -qq docker-registry || { test "$(id -u)" = 0 && apt-get update -qq && apt-get download -qq docker-registry; }
+    ) && dpkg -x "$dir"/registry.download/*.deb "$dir/registry.download/root" || {
+        echo "the tests need docker-registry (Debian's package): put it at $dir/registry/usr/bin/docker-registry" >&2
+        exit 1
+    }
+    mv "$dir/registry.download/root" "$dir/registry"
+    rm -rf "$dir/registry.download"
+}
+
 need rsync
+registry
 command -v npm >/dev/null 2>&1 || { echo "the tests need Node.js 20 or newer, with npm" >&2; exit 1; }
 
 if ! cmp -s "$here/package-lock.json" "$dir/installed-lock.json"; then

@@ -10,6 +10,7 @@ use super::args::WorkflowArgs;
 use super::error::{CliError, PLUGIN, USAGE};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::id::StepType;
+use crate::package::{Kind, PackageError, Packages};
 use crate::plan::Plan;
 use crate::plugin::{Catalog, Compiler, LoadedType};
 use crate::workflow::inputs::{self, Given};
@@ -43,7 +44,7 @@ impl Project {
         let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
         let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
-        let catalog = catalog(&args.shiro_dir, &args.plugin_dir, args.no_cache).for_attempts(jobs);
+        let catalog = catalog(&args.shiro_dir, &args.plugin_dir, args.no_cache)?.for_attempts(jobs);
         let (types, known, faults) = load_types(&catalog, &workflow)?;
         problems.extend(workflow::validate(&workflow, &known));
         let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -66,11 +67,12 @@ impl Project {
 }
 
 /// The step types of a project.
-pub(super) fn catalog(shiro_dir: &Path, more: &[PathBuf], no_cache: bool) -> Catalog {
+pub(super) fn catalog(shiro_dir: &Path, more: &[PathBuf], no_cache: bool) -> Result<Catalog, CliError> {
     let dirs = std::iter::once(shiro_dir.join("plugins")).chain(more.iter().cloned()).collect();
     let compiler = Compiler::in_child();
     let compiler = if no_cache { compiler } else { compiler.with_cache(|name| std::env::var_os(name)) };
-    Catalog::new(dirs).compiled_by(compiler)
+    let packages = Packages::open(shiro_dir).map_err(package_error)?;
+    Ok(Catalog::new(dirs).pinned(packages).compiled_by(compiler))
 }
 
 fn read_source(args: &WorkflowArgs) -> Result<Source, CliError> {
@@ -148,6 +150,17 @@ fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError>
 /// A plugin's error as the command line's.
 pub(super) fn plugin_error(error: crate::plugin::PluginError) -> CliError {
     let mut cli_error = CliError::new(error.class.exit_code(), error.message);
+    cli_error.hints.extend(error.hint);
+    cli_error
+}
+
+/// A package's error as the command line's.
+pub(super) fn package_error(error: PackageError) -> CliError {
+    let exit_code = match error.kind {
+        Kind::Usage => USAGE,
+        Kind::Refused => PLUGIN,
+    };
+    let mut cli_error = CliError::new(exit_code, error.message);
     cli_error.hints.extend(error.hint);
     cli_error
 }

@@ -1,4 +1,4 @@
-//! Where step types come from: the ones built in, and `<type>.wasm` files in the plugin directories.
+//! Where step types come from: the ones built in, `<type>.wasm` files in the plugin directories, and what the lock file pins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,11 +14,13 @@ use super::load::fit;
 use super::loaded::{Inner, LoadedType, Source};
 use super::runtime::Runtime;
 use super::schema::Schema;
-use crate::id::{Digest, StepType};
+use crate::id::{Digest, StepType, TYPE_NAMES, is_type_name};
+use crate::package::Packages;
 
 /// The step types there are.
 pub struct Catalog {
     plugin_dirs: Vec<PathBuf>,
+    packages: Option<Packages>,
     attempts: usize,
     /// For built-in types.
     pooled: OnceLock<Result<Arc<Runtime>, PluginError>>,
@@ -42,6 +44,7 @@ impl Catalog {
     pub fn new(plugin_dirs: Vec<PathBuf>) -> Self {
         Self {
             plugin_dirs,
+            packages: None,
             attempts: 1,
             pooled: OnceLock::new(),
             runtime: OnceLock::new(),
@@ -64,13 +67,20 @@ impl Catalog {
         self.compiler.take_notices()
     }
 
+    /// The same with what a lock file pins: a type that is pinned is that component or an error, wherever it is found, and
+    /// one that is found nowhere else comes from the store of fetched components.
+    pub fn pinned(mut self, packages: Packages) -> Self {
+        self.packages = Some(packages);
+        self
+    }
+
     /// The directories that components of one's own are looked for in.
     pub fn dirs(&self) -> &[PathBuf] {
         &self.plugin_dirs
     }
 
     /// Every known type, by name. A directory that can't be read, or a `.wasm` file whose name can't be a type's, is an
-    /// error.
+    /// error, and so is a built-in type's name in the lock file.
     pub fn names(&self) -> Result<Vec<KnownType>, PluginError> {
         let mut types: BTreeMap<StepType, Source> =
             builtin::names().map(|name| (StepType::new(name), Source::BuiltIn)).collect();
@@ -79,6 +89,10 @@ impl Catalog {
                 check_name(&name, &path)?;
                 types.entry(StepType::new(name)).or_insert(Source::File(path));
             }
+        }
+        for (step_type, entry) in self.packages.iter().flat_map(|packages| &packages.lock().plugins) {
+            self.check_not_built_in(step_type)?;
+            types.entry(step_type.clone()).or_insert_with(|| Source::Package(entry.origin.text(step_type)));
         }
         Ok(types.into_iter().map(|(step_type, source)| KnownType { step_type, source }).collect())
     }
@@ -91,14 +105,15 @@ impl Catalog {
             if let Some(path) = path.into_iter().find(|path| path.symlink_metadata().is_ok()) {
                 return Err(shadows(name, &path));
             }
+            self.check_not_built_in(step_type)?;
             return self.load_builtin(step_type, built_in);
         }
-        if !file::is_type_name(name) {
-            return Err(self.unknown(step_type).with_hint(file::NAMES));
+        if !is_type_name(name) {
+            return Err(self.unknown(step_type).with_hint(TYPE_NAMES));
         }
         match path.into_iter().find(|path| path.symlink_metadata().is_ok()) {
             Some(path) => self.load_from(step_type, path),
-            None => Err(self.unknown(step_type)),
+            None => self.load_package(step_type),
         }
     }
 
@@ -135,9 +150,21 @@ impl Catalog {
     }
 
     /// Loads a component from a file, whatever its name, to look at it. Its type is the file's name without `.wasm`.
+    /// Nothing pins it.
     pub fn load_file(&self, path: &Path) -> Result<LoadedType, PluginError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        self.load_from(&StepType::new(&*name), path.to_owned())
+        let bytes = file::read(path)?;
+        self.load_bytes(&StepType::new(&*name), &bytes, Source::File(path.to_owned()))
+    }
+
+    /// The bytes of a component file: a regular one, of reasonable size.
+    pub fn read_file(&self, path: &Path) -> Result<Vec<u8>, PluginError> {
+        file::read(path)
+    }
+
+    /// Loads these bytes, and no others, as a type of this name. Nothing pins them.
+    pub fn load_bytes(&self, step_type: &StepType, bytes: &[u8], source: Source) -> Result<LoadedType, PluginError> {
+        self.load_hashed(step_type, bytes, Digest::of(bytes), source)
     }
 
     /// The component of a built-in type.
@@ -162,22 +189,39 @@ impl Catalog {
         }))
     }
 
+    /// Reads a file once: what is hashed is what is compiled.
     fn load_from(&self, step_type: &StepType, path: PathBuf) -> Result<LoadedType, PluginError> {
-        let runtime = self.runtime()?;
         let bytes = file::read(&path)?;
-        self.finish(runtime, &bytes, step_type, path)
+        let digest = Digest::of(&bytes);
+        if let Some(packages) = &self.packages {
+            packages.check_bytes(step_type, &bytes, digest, &path.display().to_string())?;
+        }
+        let loaded = self.load_hashed(step_type, &bytes, digest, Source::File(path))?;
+        self.check_request(&loaded)
     }
 
-    /// Everything after reading a file.
-    fn finish(
+    /// Loads what is pinned and lies in no plugin directory.
+    fn load_package(&self, step_type: &StepType) -> Result<LoadedType, PluginError> {
+        let packages = self.packages.as_ref();
+        let Some((packages, entry)) = packages.and_then(|packages| Some((packages, packages.pin(step_type)?))) else {
+            return Err(self.unknown(step_type));
+        };
+        let bytes = packages.component(step_type, entry)?;
+        let source = Source::Package(entry.origin.text(step_type));
+        let loaded = self.load_hashed(step_type, &bytes, entry.component, source)?;
+        self.check_request(&loaded)
+    }
+
+    /// `digest` is that of the bytes.
+    fn load_hashed(
         &self,
-        runtime: Arc<Runtime>,
-        bytes: &[u8],
         step_type: &StepType,
-        path: PathBuf,
+        bytes: &[u8],
+        digest: Digest,
+        source: Source,
     ) -> Result<LoadedType, PluginError> {
-        let name = path.display().to_string();
-        let digest = Digest::of(bytes);
+        let runtime = self.runtime()?;
+        let name = source.name(step_type);
         let compiled = self.compiler.compile(runtime.engine(), bytes, digest, &name)?;
         let fitted = fit(&runtime, &compiled.component, &name)?;
         let description = match &compiled.description {
@@ -192,7 +236,7 @@ impl Catalog {
         };
         Ok(LoadedType::new(Inner {
             step_type: step_type.clone(),
-            source: Source::File(path),
+            source,
             digest,
             size: bytes.len(),
             description,
@@ -201,6 +245,30 @@ impl Catalog {
             config_schema: OnceLock::new(),
             output_schema: OnceLock::new(),
         }))
+    }
+
+    /// What a component asks for may not be more than what was pinned.
+    fn check_request(&self, loaded: &LoadedType) -> Result<LoadedType, PluginError> {
+        if let Some(packages) = &self.packages {
+            let name = loaded.source().name(loaded.step_type());
+            packages.check_request(
+                loaded.step_type(),
+                &loaded.description().permissions,
+                &loaded.interface(),
+                &name,
+            )?;
+        }
+        Ok(loaded.clone())
+    }
+
+    fn check_not_built_in(&self, step_type: &StepType) -> Result<(), PluginError> {
+        let packages = self.packages.as_ref().filter(|packages| packages.pin(step_type).is_some());
+        match packages {
+            Some(packages) if builtin::find(step_type.as_str()).is_some() => {
+                Err(shadows(step_type.as_str(), &packages.lock_path()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn runtime(&self) -> Result<Arc<Runtime>, PluginError> {
@@ -219,7 +287,7 @@ impl Catalog {
         match (nearest, self.plugin_dirs.first()) {
             (Some((_, known)), _) => error.with_hint(format!("did you mean `{known}`?")),
             (None, Some(dir)) => error.with_hint(format!(
-                "put its component at {}; `shiro plugin list` shows the types there are",
+                "put its component at {}, or `shiro plugin add` it; `shiro plugin list` shows the types there are",
                 dir.join(format!("{name}.wasm")).display()
             )),
             (None, None) => error.with_hint("`shiro plugin list` shows the types there are"),
@@ -254,19 +322,19 @@ fn check_name(name: &str, path: &Path) -> Result<(), PluginError> {
     if builtin::find(name).is_some() {
         return Err(shadows(name, path));
     }
-    if !file::is_type_name(name) {
+    if !is_type_name(name) {
         return Err(PluginError::new(
             "bad-name",
             format!("{}: `{name}` can't be the name of a step type", path.display()),
         )
-        .with_hint(file::NAMES));
+        .with_hint(TYPE_NAMES));
     }
     Ok(())
 }
 
 fn shadows(name: &str, path: &Path) -> PluginError {
     PluginError::new("shadows-built-in", format!("{}: `{name}` is a built-in step type", path.display()))
-        .with_hint("give the file another name: it can't replace what is built in")
+        .with_hint("give it another name: nothing can replace what is built in")
 }
 
 #[cfg(test)]

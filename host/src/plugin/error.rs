@@ -1,6 +1,7 @@
 //! Why a step type could not be loaded.
 
 use crate::outcome::{Failure, FailureClass};
+use crate::package::{Kind, PackageError};
 
 /// Why a step type could not be loaded: what is wrong with which file, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,5 +31,15 @@ impl PluginError {
 impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Self {
         Failure { hint: error.hint, ..Failure::new(error.class, error.code, error.message) }
+    }
+}
+
+impl From<PackageError> for PluginError {
+    fn from(error: PackageError) -> Self {
+        let class = match error.kind {
+            Kind::Usage => FailureClass::Config,
+            Kind::Refused => FailureClass::Plugin,
+        };
+        Self { class, code: error.code, message: error.message, hint: error.hint }
     }
 }

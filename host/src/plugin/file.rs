@@ -1,4 +1,4 @@
-//! Component files: their names, and reading them without being led astray.
+//! Component files: finding them, and reading them without being led astray.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -9,17 +9,6 @@ use rustix::fs::OFlags;
 
 use super::error::PluginError;
 use super::limits::COMPONENT_BYTES;
-
-/// What a type's name may be, for people.
-pub(super) const NAMES: &str =
-    "a step type's name is lower-case letters and digits, with dots, dashes and underscores after the first of them";
-
-/// Whether this can be the name of a step type.
-pub(super) fn is_type_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    first && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
-}
 
 /// The `.wasm` files of a directory by type, sorted. A directory that doesn't exist has none.
 pub(super) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, PluginError> {
@@ -91,16 +80,6 @@ fn too_large(path: &Path) -> PluginError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names() {
-        for name in ["shell", "slack.notify", "a", "0", "git-diff_2"] {
-            assert!(is_type_name(name), "{name}");
-        }
-        for name in ["", ".", "..", "../x", "-x", "Shell", "she\u{2113}l", "a/b", "a:b", "a b", "a@1"] {
-            assert!(!is_type_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn only_regular_files_of_reasonable_size_are_read() {

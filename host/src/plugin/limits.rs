@@ -40,7 +40,7 @@ pub(super) const TIME_WITHOUT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// How long `describe` may take.
 pub(super) const DESCRIBE_TIME: Duration = Duration::from_secs(10);
 /// The largest component file.
-pub(super) const COMPONENT_BYTES: u64 = 64 << 20;
+pub(super) const COMPONENT_BYTES: u64 = crate::package::COMPONENT_BYTES;
 
 /// A limit that an attempt ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

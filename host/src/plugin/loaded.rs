@@ -21,6 +21,18 @@ pub enum Source {
     BuiltIn,
     /// In this file.
     File(PathBuf),
+    /// In the store of fetched components, from where the lock file says.
+    Package(String),
+}
+
+impl Source {
+    /// What errors call a component of this type from here.
+    pub(super) fn name(&self, step_type: &StepType) -> String {
+        match self {
+            Self::BuiltIn => step_type.to_string(),
+            Self::File(_) | Self::Package(_) => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -28,6 +40,7 @@ impl fmt::Display for Source {
         match self {
             Self::BuiltIn => f.write_str("built in"),
             Self::File(path) => path.display().fmt(f),
+            Self::Package(source) => f.write_str(source),
         }
     }
 }
@@ -95,6 +108,12 @@ impl LoadedType {
     /// What it exports, e.g. `shiro:step/step@0.1.0`, sorted.
     pub fn exports(&self) -> &[String] {
         &self.inner.fitted.exports
+    }
+
+    /// The step interface that it was built for, e.g. `shiro:step@0.1.0`.
+    pub fn interface(&self) -> String {
+        let version = self.exports().iter().find_map(|export| export.strip_prefix("shiro:step/step@"));
+        format!("shiro:step@{}", version.unwrap_or_default())
     }
 
     /// What is wrong with this config: one line for each problem, with a JSON Pointer and without the values.

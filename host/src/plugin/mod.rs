@@ -1,7 +1,7 @@
 //! Step types as WebAssembly components: the only place that knows wasmtime.
 //!
 //! ```text
-//! catalog   names -> bytes: built in, or a file
+//! catalog   names -> bytes: built in, a file, or what the lock file pins
 //!    |
 //! compile   bytes -> compiled code, by a child process with limits, or from the cache
 //!    |

@@ -53,7 +53,7 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Show the runs whose state is here, or one in detail.
     Status(StatusArgs),
-    /// Look at step types.
+    /// Look at step types, add and pin others, publish your own.
     #[command(subcommand)]
     Plugin(PluginVerb),
     /// Show the version of shiro and of what it is built on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
 
-/// Looking at step types.
+/// Looking at step types, and managing those that are not built in.
 #[derive(Debug, Subcommand)]
 pub enum PluginVerb {
     /// List the step types there are, and where each comes from.
@@ -18,6 +18,18 @@ pub enum PluginVerb {
     Test(TestArgs),
     /// Write a built-in step type's component to a file.
     Extract(ExtractArgs),
+    /// Add a step type from a registry or a file, and pin it in shiro.lock.
+    Add(AddArgs),
+    /// Look for newer components of what is pinned, show what changes, and pin them.
+    Update(UpdateArgs),
+    /// Remove a step type that was added.
+    Remove(RemoveArgs),
+    /// Fetch every pinned component that is not there yet, for use without a network.
+    Fetch(FetchArgs),
+    /// Check every pinned component against shiro.lock, its signature and trust.json. Needs no network.
+    Verify(VerifyArgs),
+    /// Publish a component to a registry.
+    Publish(PublishArgs),
 }
 
 /// Flags of `shiro plugin list`.
@@ -35,13 +47,17 @@ pub struct ListArgs {
 /// Flags of `shiro plugin inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A step type, or a component's file.
-    #[arg(value_name = "FILE|TYPE", value_hint = ValueHint::FilePath)]
+    /// A step type, a component's file, or oci://HOST/PATH:TAG.
+    #[arg(value_name = "FILE|TYPE|OCI", value_hint = ValueHint::FilePath)]
     pub target: String,
 
     /// Where to look.
     #[command(flatten)]
     pub dirs: PluginDirs,
+
+    /// How to reach a registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 
     /// For machines: JSON on standard output.
     #[arg(long)]
@@ -113,4 +129,132 @@ pub struct PluginDirs {
     /// Compile step components that are not built in anew, and keep nothing compiled.
     #[arg(long)]
     pub no_cache: bool,
+}
+
+/// How registries are reached.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct RegistryArgs {
+    /// Speak HTTP without TLS to the registry. On loopback that is what is spoken anyway.
+    #[arg(long)]
+    pub plain_http: bool,
+}
+
+/// Where the lock file is.
+#[derive(Clone, Debug, Args)]
+pub struct LockArgs {
+    /// The directory with shiro.lock, plugins/ and store/.
+    #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
+    pub shiro_dir: PathBuf,
+}
+
+/// What may be pinned.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ConsentArgs {
+    /// Pin it although it asks for more than before, or is signed by somebody else.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Show what would change, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Flags of `shiro plugin add`.
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// oci://HOST/PATH:TAG, or a component's file.
+    #[arg(value_name = "OCI|FILE", value_hint = ValueHint::FilePath)]
+    pub source: String,
+
+    /// The step type's name in workflows. Default: what the component calls itself.
+    #[arg(long = "as", value_name = "TYPE")]
+    pub step_type: Option<String>,
+
+    /// Require a signature by this minisign public key: the key (RW...) or the file that it stands in.
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+
+    /// What may be pinned.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+
+    /// How to reach the registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+
+    /// Where to add it.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// Flags of `shiro plugin update`.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The step type. Default: all that are pinned.
+    #[arg(value_name = "TYPE")]
+    pub step_type: Option<String>,
+
+    /// What may be pinned.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+
+    /// How to reach registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+
+    /// What to update.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// Flags of `shiro plugin remove`.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The step type.
+    #[arg(value_name = "TYPE")]
+    pub step_type: String,
+
+    /// Where to remove it.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// Flags of `shiro plugin fetch`.
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// How to reach registries.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+
+    /// What to fetch.
+    #[command(flatten)]
+    pub lock: LockArgs,
+}
+
+/// Flags of `shiro plugin verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Where to look.
+    #[command(flatten)]
+    pub dirs: PluginDirs,
+}
+
+/// Flags of `shiro plugin publish`.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The component's file. If FILE.minisig lies beside it, it is published with that signature.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// Where to: oci://HOST/PATH:TAG.
+    #[arg(value_name = "OCI")]
+    pub reference: String,
+
+    /// Publish only if FILE.minisig is a signature by this minisign public key (RW..., or the file that it stands in).
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    pub key: Option<String>,
+
+    /// How to reach the registry.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }

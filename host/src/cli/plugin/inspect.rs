@@ -6,19 +6,35 @@ use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::args::plugin::InspectArgs;
-use super::{catalog, load_target, warn_of};
-use crate::plugin::LoadedType;
+use super::super::error::CliError;
+use super::super::project::{package_error, plugin_error};
+use super::pin::Found;
+use super::{catalog, load_target, options, warn_of};
+use crate::id::StepType;
+use crate::package::reference::{Reference, SCHEME};
+use crate::plugin::{Catalog, LoadedType, Source};
 
 /// Shows one component.
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(&args.dirs);
-    let loaded = load_target(&catalog, &args.target)?;
+    let catalog = catalog(&args.dirs)?;
+    let loaded = match args.target.starts_with(SCHEME) {
+        true => in_registry(&catalog, args)?,
+        false => load_target(&catalog, &args.target)?,
+    };
     warn_of(&catalog)?;
     match args.json {
         true => writeln!(out, "{:#}", document(&loaded))?,
         false => show(&loaded, out)?,
     }
     Ok(0)
+}
+
+fn in_registry(catalog: &Catalog, args: &InspectArgs) -> Result<LoadedType, CliError> {
+    let reference: Reference = args.target.parse().map_err(package_error)?;
+    let found = Found::in_registry(&reference, &options(args.registry))?;
+    let name = reference.path().rsplit('/').next().unwrap_or_default();
+    let source = Source::Package(reference.to_string());
+    catalog.load_bytes(&StepType::new(name), &found.bytes, source).map_err(plugin_error)
 }
 
 fn document(loaded: &LoadedType) -> Value {

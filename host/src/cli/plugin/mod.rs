@@ -1,20 +1,29 @@
 //! `shiro plugin`: one file for each verb.
 
+mod add;
 mod console;
 mod extract;
+mod fetch;
 mod inspect;
 mod list;
+mod pin;
+mod publish;
+mod remove;
 mod run;
 mod test;
+mod update;
+mod verify;
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::Exit;
-use super::args::plugin::{PluginDirs, PluginVerb};
-use super::error::CliError;
-use super::project::{self, plugin_error};
+use super::args::plugin::{PluginDirs, PluginVerb, RegistryArgs};
+use super::error::{BUG, CliError, PLUGIN};
+use super::project::{self, package_error, plugin_error};
 use crate::id::StepType;
+use crate::package::registry::Options;
+use crate::package::{PackageError, Packages};
 use crate::plugin::{Catalog, LoadedType};
 
 /// Runs one of the `plugin` verbs.
@@ -25,10 +34,16 @@ pub(super) fn plugin(verb: &PluginVerb, out: &mut dyn Write) -> Exit {
         PluginVerb::Run(args) => run::run(args, out),
         PluginVerb::Test(args) => test::test(args, out),
         PluginVerb::Extract(args) => extract::extract(args, out),
+        PluginVerb::Add(args) => add::add(args, out),
+        PluginVerb::Update(args) => update::update(args, out),
+        PluginVerb::Remove(args) => remove::remove(args, out),
+        PluginVerb::Fetch(args) => fetch::fetch(args, out),
+        PluginVerb::Verify(args) => verify::verify(args, out),
+        PluginVerb::Publish(args) => publish::publish(args, out),
     }
 }
 
-fn catalog(dirs: &PluginDirs) -> Catalog {
+fn catalog(dirs: &PluginDirs) -> Result<Catalog, CliError> {
     project::catalog(&dirs.shiro_dir, &dirs.plugin_dir, dirs.no_cache)
 }
 
@@ -46,4 +61,41 @@ fn load_target(catalog: &Catalog, target: &str) -> Result<LoadedType, CliError> 
 /// Shows what the user should know of how components were loaded.
 fn warn_of(catalog: &Catalog) -> io::Result<()> {
     catalog.take_notices().iter().try_for_each(|notice| writeln!(io::stderr(), "warning: {notice}"))
+}
+
+fn packages(shiro_dir: &Path) -> Result<Packages, CliError> {
+    Packages::open(shiro_dir).map_err(package_error)
+}
+
+/// How registries are reached, from this process.
+fn options(args: RegistryArgs) -> Options {
+    Options { plain_http: args.plain_http, job_env: std::env::vars_os().collect() }
+}
+
+/// Waits for what a registry answers.
+fn wait<T>(future: impl Future<Output = Result<T, PackageError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::new(BUG, format!("no tokio runtime: {error}")))?;
+    let result = runtime.block_on(future);
+    // A credential helper that hangs is not waited for.
+    runtime.shutdown_background();
+    result.map_err(package_error)
+}
+
+fn not_pinned(step_type: &StepType, packages: &Packages) -> CliError {
+    let pinned: Vec<&str> = packages.lock().plugins.keys().map(StepType::as_str).collect();
+    let pinned = if pinned.is_empty() { "nothing".to_owned() } else { pinned.join(", ") };
+    CliError::new(PLUGIN, format!("`{step_type}` is not in {}", packages.lock_path().display()))
+        .hint(format!("pinned there: {pinned}"))
+}
+
+/// Several types' errors as one: each has been seen, and the first decides the exit code.
+fn all(errors: Vec<CliError>, what: &str) -> Exit {
+    let Some(first) = errors.first() else { return Ok(0) };
+    let (exit_code, count) = (first.exit_code, errors.len());
+    let details = errors.iter().map(|error| format!("{error}\n")).collect();
+    Err(CliError {
+        details,
+        ..CliError::new(exit_code, format!("{count} step type{} {what}", if count == 1 { "" } else { "s" }))
+    })
 }

@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the component once. Its output goes to standard output, its log to standard error.
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(&args.dirs);
+    let catalog = catalog(&args.dirs)?;
     let loaded = load_target(&catalog, &args.target)?;
     warn_of(&catalog)?;
     let config = config(args)?;

@@ -71,7 +71,7 @@ fn nothing() -> Value {
 /// Runs every case, and says of each whether it holds.
 pub(super) fn test(args: &TestArgs, out: &mut dyn Write) -> Exit {
     let component = component(args)?;
-    let catalog = project::catalog(&args.dir, &[], args.no_cache);
+    let catalog = project::catalog(&args.dir, &[], args.no_cache)?;
     let loaded = catalog.load_file(&component).map_err(plugin_error)?;
     warn_of(&catalog)?;
     let cases = cases(&args.dir.join("tests"))?;

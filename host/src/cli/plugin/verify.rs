@@ -1,0 +1,31 @@
+//! `shiro plugin verify`: is everything what it was when it was pinned?
+
+use std::io::Write;
+
+use super::super::Exit;
+use super::super::args::plugin::VerifyArgs;
+use super::super::error::CliError;
+use super::super::project::plugin_error;
+use crate::plugin::Source;
+
+/// Loads every pinned component as a run would: digest, signature, what it asks for. Names what is not pinned.
+pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Exit {
+    let packages = super::packages(&args.dirs.shiro_dir)?;
+    let catalog = super::catalog(&args.dirs)?;
+    let mut errors: Vec<CliError> = Vec::new();
+    for known in catalog.names().map_err(plugin_error)? {
+        let name = known.step_type;
+        let Some(entry) = packages.pin(&name) else {
+            if let Source::File(path) = &known.source {
+                writeln!(out, "{name}: not pinned ({})", path.display())?;
+            }
+            continue;
+        };
+        let signed = entry.signature.as_ref().map(|signed| format!(", signed by {}", signed.key)).unwrap_or_default();
+        match catalog.load(&name) {
+            Ok(loaded) => writeln!(out, "{name}: OK, {}{signed}", loaded.digest())?,
+            Err(error) => errors.push(plugin_error(error)),
+        }
+    }
+    super::all(errors, "did not verify")
+}
