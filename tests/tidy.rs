@@ -63,7 +63,7 @@ fn only_plugin_knows_wasmtime() {
 fn pure_modules_read_no_clock_and_no_files() {
     let pure = [
         "workflow/model.rs",
-        "capability.rs",
+        "capability/mod.rs",
         "engine/scheduler.rs",
         "engine/retry.rs",
         "engine/state.rs",

@@ -52,7 +52,11 @@ fn parse(json: &str) -> Result<Description, String> {
     if json.len() > DESCRIPTION_BYTES {
         return Err(format!("it is larger than {} MiB", DESCRIPTION_BYTES >> 20));
     }
-    serde_json::from_str(json).map_err(|error| error.to_string())
+    let description: Description = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    match description.permissions.request_problems().into_iter().next() {
+        Some((place, problem)) => Err(format!("/permissions{place}: {problem}")),
+        None => Ok(description),
+    }
 }
 
 fn bad(name: &str, what: &str) -> PluginError {

@@ -156,7 +156,10 @@ mod tests {
     use crate::capability::NetworkPermission;
 
     fn asks(url: &str) -> Permissions {
-        Permissions { network: vec![NetworkPermission { url: url.into() }], ..Permissions::default() }
+        Permissions {
+            network: vec![NetworkPermission { url: url.into(), ..NetworkPermission::default() }],
+            ..Permissions::default()
+        }
     }
 
     const WEBHOOK: &str = "https://hooks.slack.com/services/T000/B000/hidden";
@@ -212,7 +215,11 @@ mod tests {
     #[test]
     fn others_get_nothing_and_it_is_said_what_they_asked_for() {
         let permissions = Permissions {
-            process: vec![ProcessPermission { program: "git".into(), inherit_environment: true }],
+            process: vec![ProcessPermission {
+                program: "git".into(),
+                inherit_environment: true,
+                ..ProcessPermission::default()
+            }],
             ..asks("https://example.com")
         };
         let plan = plan(&permissions, false, &json!({}), &[]);

@@ -127,7 +127,7 @@ fn this_program(module: &str, test: &str) -> Vec<OsString> {
 }
 
 fn grant(inherit_environment: bool) -> ProcessPermission {
-    ProcessPermission { program: "*".into(), inherit_environment }
+    ProcessPermission { program: "*".into(), inherit_environment, ..ProcessPermission::default() }
 }
 
 fn sh(script: &str) -> Command {
