@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -288,7 +289,7 @@ fn a_registry_that_wants_a_login_gets_docker_s() {
     project.write_program("docker-credential-test", &helper);
     project.write("docker/config.json", &json!({ "credsStore": "test" }).to_string());
     project.shiro("plugin update").exits(0).says("nothing newer");
-    project.write_program("docker-credential-test", "#!/bin/sh\necho top-secret; exit 1\n");
+    project.write_program("docker-credential-test", "#!/bin/sh\nread server\necho top-secret; exit 1\n");
     project.shiro("plugin update").exits(3).says("docker-credential-test failed").does_not_say("top-secret");
     let wrong = json!({ "auths": { registry.host(): { "username": user, "password": "the-wrong-one" } } });
     project.write("docker/config.json", &wrong.to_string());
@@ -442,4 +443,50 @@ fn what_is_published_follows_the_layout_and_can_be_reproduced() {
     assert_eq!(config["component"]["exports"], json!(["shiro:step/step@0.1.0"]));
     project.write("no.wasm", "no component");
     project.shiro(&format!("plugin publish no.wasm {reference}")).exits(3).says("not WebAssembly");
+}
+
+#[test]
+fn what_is_hashed_is_what_is_compiled() {
+    let project = project();
+    project.shiro(&format!("plugin add {} -as hello", guest("greet").display())).exits(0);
+    let file = project.join(".shiro/plugins/hello.wasm");
+    let (good, bad) = (project.join("good"), project.join("bad"));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Also when an assertion fails.
+        let _stop = Stop(&done);
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for (from, copy) in [(guest("greet"), &good), (guest("echo"), &bad)] {
+                    fs::copy(from, copy).expect("copy a component");
+                    fs::rename(copy, &file).expect("swap it in");
+                }
+            }
+        });
+        for _ in 0..12 {
+            let outcome = project.shiro("run -fresh");
+            match outcome.code {
+                Some(0) => drop(outcome.says("Hello, World!")),
+                _ => drop(outcome.exits(3).says("not the component that shiro.lock pins")),
+            }
+        }
+    });
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_trust_file_that_the_documentation_shows_is_valid() {
+    let documentation = fs::read_to_string(crate::support::repository().join("docs/plugins.md")).expect("read it");
+    let shown = documentation.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let trust = shown.into_iter().find(|text| text.contains("\"require\"")).expect("it shows one");
+    let project = project();
+    project.write(".shiro/trust.json", trust);
+    project.shiro("plugin list").exits(0);
 }

@@ -13,6 +13,7 @@ use crate::id::StepType;
 use crate::package::{Kind, PackageError, Packages};
 use crate::plan::Plan;
 use crate::plugin::{Catalog, Compiler, LoadedType};
+use crate::secret::visible::visible;
 use crate::workflow::inputs::{self, Given};
 use crate::workflow::model::Workflow;
 use crate::workflow::{self, Source, StepTypes, TypeInfo};
@@ -149,7 +150,7 @@ fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError>
 
 /// A plugin's error as the command line's.
 pub(super) fn plugin_error(error: crate::plugin::PluginError) -> CliError {
-    let mut cli_error = CliError::new(error.class.exit_code(), error.message);
+    let mut cli_error = CliError::new(error.class.exit_code(), visible(&error.message));
     cli_error.hints.extend(error.hint);
     cli_error
 }
@@ -160,7 +161,8 @@ pub(super) fn package_error(error: PackageError) -> CliError {
         Kind::Usage => USAGE,
         Kind::Refused => PLUGIN,
     };
-    let mut cli_error = CliError::new(exit_code, error.message);
+    // Some of it may be what a component or a registry says.
+    let mut cli_error = CliError::new(exit_code, visible(&error.message));
     cli_error.hints.extend(error.hint);
     cli_error
 }

@@ -34,6 +34,14 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PackageErr
     Ok(Some(bytes))
 }
 
+/// The same for a file that a user names, or whose content is checked by other means: links are followed.
+pub(super) fn read_named(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PackageError> {
+    match path.canonicalize() {
+        Ok(real) => read(&real, most),
+        Err(_) => read(path, most),
+    }
+}
+
 /// Puts these bytes at this path, and the directories above it: after a crash the old file stands there or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
     let dir = parent(path);
@@ -109,6 +117,8 @@ mod tests {
         assert!(read(&link, 1 << 20).unwrap_err().message.contains("symbolic link"));
         assert!(read(dir.path(), 10).unwrap_err().message.contains("not a regular file"));
         assert!(read(Path::new("/dev/zero"), 10).unwrap_err().message.contains("not a regular file"));
+        assert!(read_named(&link, 1 << 20).unwrap().is_some());
+        assert_eq!(read_named(&dir.path().join("missing"), 10).unwrap(), None);
         let large = dir.path().join("large");
         fs::write(&large, [0; 11]).unwrap();
         assert!(read(&large, 10).unwrap_err().message.contains("larger than 10 bytes"));

@@ -7,7 +7,7 @@
 //! lock        .shiro/shiro.lock: what each type is pinned to
 //! store       .shiro/store/: components that were fetched, by digest
 //! signature   minisign: whose component it is
-//! trust       .shiro/trust.json: whose signatures are required
+//! trust       trust.json: whose signatures are required
 //!    |
 //! packages    all of them together: may these bytes run as this type?
 //! ```
@@ -21,13 +21,12 @@ mod minisign;
 mod packages;
 pub mod reference;
 pub mod registry;
-pub mod request;
 pub mod signature;
 mod store;
 mod trust;
 
 pub use error::{Kind, PackageError};
-pub use packages::Packages;
+pub use packages::{OPERATOR, Packages};
 pub use store::Store;
 pub use trust::{Rule, Trust};
 

@@ -6,11 +6,14 @@ use super::COMPONENT_BYTES;
 use super::error::PackageError;
 use super::files;
 use super::lock::{Entry, Lock, Origin};
-use super::request;
 use super::store::Store;
 use super::trust::Trust;
 use crate::capability::Permissions;
 use crate::id::{Digest, StepType};
+
+/// Where the operator of a machine, or whoever makes the image that a job runs in, says whose signatures are required: a
+/// repository can add to it and take nothing away.
+pub const OPERATOR: &str = "/etc/shiro/trust.json";
 
 /// A project's packages, as they were when they were opened.
 #[derive(Clone, Debug)]
@@ -22,12 +25,17 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// Those of a shiro directory: its `shiro.lock`, `store/` and `trust.json`, none of which need exist.
+    /// Those of a shiro directory: its `shiro.lock`, `store/` and `trust.json`, none of which need exist. What the operator
+    /// of the machine requires in [`OPERATOR`] is required besides.
     pub fn open(shiro_dir: &Path) -> Result<Self, PackageError> {
+        Self::open_under(shiro_dir, Path::new(OPERATOR))
+    }
+
+    fn open_under(shiro_dir: &Path, operator: &Path) -> Result<Self, PackageError> {
         Ok(Self {
             lock: Lock::read(&shiro_dir.join("shiro.lock"))?,
             store: Store::new(shiro_dir.join("store")),
-            trust: Trust::read(&shiro_dir.join("trust.json"))?,
+            trust: Trust::read(&shiro_dir.join("trust.json"))?.and(Trust::read(operator)?),
             dir: shiro_dir.to_owned(),
         })
     }
@@ -110,7 +118,7 @@ impl Packages {
             }
             Origin::File => {
                 let place = self.plugin_file(step_type);
-                let bytes = files::read(&place, COMPONENT_BYTES)?;
+                let bytes = files::read_named(&place, COMPONENT_BYTES)?;
                 let hint = format!("commit it, or add it anew: shiro plugin add FILE -as {step_type}");
                 (bytes.ok_or_else(|| missing(&place, hint))?, place)
             }
@@ -158,7 +166,7 @@ impl Packages {
     ) -> Result<(), PackageError> {
         let Some(entry) = self.pin(step_type) else { return Ok(()) };
         let update = || format!("look at what changes and pin it anew: shiro plugin update {step_type}");
-        let more = request::more(permissions, &entry.permissions);
+        let more = permissions.exceeds(&entry.permissions);
         if !more.is_empty() {
             let message = format!("{name}: it asks for more than shiro.lock says:\n  {}", more.join("\n  "));
             return Err(PackageError::refused("wider-request", message).hint(update()));
@@ -242,7 +250,7 @@ mod tests {
         assert!(check(json!({}), INTERFACE).is_ok());
         let error = check(json!({ "process": [{ "program": "*" }] }), INTERFACE).unwrap_err();
         assert_eq!(error.code, "wider-request");
-        assert!(error.message.contains("process  program *"), "{}", error.message);
+        assert!(error.message.contains("\n  process: "), "{}", error.message);
         assert_eq!(check(json!({}), "shiro:step@0.2.0").unwrap_err().code, "wrong-interface");
     }
 
@@ -255,5 +263,20 @@ mod tests {
             let error = packages.check_bytes(&StepType::new(name), b"c", Digest::of(b"c"), name).unwrap_err();
             assert_eq!(error.code, "not-signed", "{name}");
         }
+    }
+
+    #[test]
+    fn an_operator_s_requirements_come_besides() {
+        let dir = tempfile::tempdir().unwrap();
+        let operator = dir.path().join("operator.json");
+        fs::write(&operator, r#"{"version":1,"require":[{"source":"plugins/*","keys":[]}]}"#).unwrap();
+        fs::write(dir.path().join("trust.json"), r#"{"version":1,"require":[]}"#).unwrap();
+        let check = |packages: Packages| packages.check_bytes(&StepType::new("a"), b"c", Digest::of(b"c"), "a.wasm");
+        assert!(check(Packages::open_under(dir.path(), &dir.path().join("missing")).unwrap()).is_ok());
+        let refused = check(Packages::open_under(dir.path(), &operator).unwrap()).unwrap_err();
+        assert_eq!(refused.code, "not-signed");
+        fs::write(&operator, "{").unwrap();
+        let error = Packages::open_under(dir.path(), &operator).unwrap_err();
+        assert!(error.message.contains("operator.json"), "{}", error.message);
     }
 }

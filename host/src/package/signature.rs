@@ -40,7 +40,7 @@ impl PublicKey {
 
     /// From what a user gives: a file, as `minisign -G` writes it, or the key itself.
     pub fn given(text: &str) -> Result<Self, PackageError> {
-        match files::read(Path::new(text), FILE_BYTES)? {
+        match files::read_named(Path::new(text), FILE_BYTES)? {
             Some(bytes) => {
                 let content = String::from_utf8_lossy(&bytes);
                 let key = content.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -89,7 +89,7 @@ pub fn beside(file: &Path) -> Result<Option<String>, PackageError> {
 
 /// The signature in a file; `None` if there is no such file.
 pub fn read(path: &Path) -> Result<Option<String>, PackageError> {
-    let Some(bytes) = files::read(path, FILE_BYTES)? else { return Ok(None) };
+    let Some(bytes) = files::read_named(path, FILE_BYTES)? else { return Ok(None) };
     let text = String::from_utf8(bytes).ok().filter(|text| minisign_verify::Signature::decode(text).is_ok());
     match text {
         Some(text) => Ok(Some(text)),

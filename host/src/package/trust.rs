@@ -1,4 +1,4 @@
-//! Whose signatures are required: `.shiro/trust.json`.
+//! Whose signatures are required: `.shiro/trust.json`, and `/etc/shiro/trust.json` for what an operator requires.
 //!
 //! ```json
 //! {
@@ -76,9 +76,9 @@ impl Trust {
         Ok(Self { rules: text.require })
     }
 
-    /// The same with more rules, each of which must be satisfied too.
-    pub fn and(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
-        self.rules.extend(rules);
+    /// The rules of both, each of which must be satisfied.
+    pub fn and(mut self, other: Self) -> Self {
+        self.rules.extend(other.rules);
         self
     }
 
@@ -116,6 +116,10 @@ mod tests {
         PublicKey::parse(&KeyPair::new().public()).unwrap()
     }
 
+    fn requiring<const N: usize>(rules: [Rule; N]) -> Trust {
+        Trust { rules: rules.into() }
+    }
+
     fn rule(source: &str, keys: &[&PublicKey]) -> Rule {
         Rule { source: source.to_owned(), keys: keys.iter().map(|key| (*key).clone()).collect() }
     }
@@ -128,23 +132,23 @@ mod tests {
     #[test]
     fn a_rule_covers_what_begins_as_it_says() {
         let (ours, other) = (key(), key());
-        let trust = Trust::default().and([rule("oci://example.com/team/*", &[&ours])]);
+        let trust = requiring([rule("oci://example.com/team/*", &[&ours])]);
         assert_eq!(code(&trust, "oci://example.com/team/a:1", Some(&ours)), None);
         assert_eq!(code(&trust, "oci://example.com/team/a:1", Some(&other)), Some("not-signed"));
         assert_eq!(code(&trust, "oci://example.com/team/a:1", None), Some("not-signed"));
         assert_eq!(code(&trust, "oci://example.com/teams/a:1", None), None);
         assert_eq!(code(&trust, "plugins/a.wasm", None), None);
-        let all = Trust::default().and([rule("*", &[&ours])]);
+        let all = requiring([rule("*", &[&ours])]);
         assert_eq!(code(&all, "plugins/a.wasm", None), Some("not-signed"));
     }
 
     #[test]
     fn every_rule_has_to_be_satisfied() {
         let (ours, other) = (key(), key());
-        let trust = Trust::default().and([rule("*", &[&ours, &other]), rule("oci://*", &[&other])]);
+        let trust = requiring([rule("*", &[&ours, &other]), rule("oci://*", &[&other])]);
         assert_eq!(code(&trust, "oci://example.com/a:1", Some(&ours)), Some("not-signed"));
         assert_eq!(code(&trust, "oci://example.com/a:1", Some(&other)), None);
-        let nobody = Trust::default().and([rule("*", &[])]);
+        let nobody = requiring([rule("*", &[])]);
         assert_eq!(code(&nobody, "plugins/a.wasm", Some(&ours)), Some("not-signed"));
     }
 

@@ -9,7 +9,7 @@ use super::super::args::plugin::InspectArgs;
 use super::super::error::CliError;
 use super::super::project::{package_error, plugin_error};
 use super::pin::Found;
-use super::{catalog, load_target, options, warn_of};
+use super::{catalog, load_target, options, shown, warn_of};
 use crate::id::StepType;
 use crate::package::reference::{Reference, SCHEME};
 use crate::plugin::{Catalog, LoadedType, Source};
@@ -52,7 +52,8 @@ fn document(loaded: &LoadedType) -> Value {
 
 fn show(loaded: &LoadedType, out: &mut dyn Write) -> std::io::Result<()> {
     let description = loaded.description();
-    writeln!(out, "{} {}: {}", loaded.step_type(), description.version, description.summary)?;
+    let (version, summary) = (shown(&description.version), shown(&description.summary));
+    writeln!(out, "{} {version}: {summary}", loaded.step_type())?;
     writeln!(out, "  source   {}", loaded.source())?;
     writeln!(out, "  digest   {}", loaded.digest())?;
     writeln!(out, "  size     {} bytes", loaded.size())?;

@@ -25,6 +25,7 @@ use crate::id::StepType;
 use crate::package::registry::Options;
 use crate::package::{PackageError, Packages};
 use crate::plugin::{Catalog, LoadedType};
+use crate::secret::visible::visible;
 
 /// Runs one of the `plugin` verbs.
 pub(super) fn plugin(verb: &PluginVerb, out: &mut dyn Write) -> Exit {
@@ -89,6 +90,11 @@ fn not_pinned(step_type: &StepType, packages: &Packages) -> CliError {
         .hint(format!("pinned there: {pinned}"))
 }
 
+/// What a component says, on one line and without anything that can't be seen.
+fn shown(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
 /// Several types' errors as one: each has been seen, and the first decides the exit code.
 fn all(errors: Vec<CliError>, what: &str) -> Exit {
     let Some(first) = errors.first() else { return Ok(0) };
@@ -98,4 +104,15 @@ fn all(errors: Vec<CliError>, what: &str) -> Exit {
         details,
         ..CliError::new(exit_code, format!("{count} step type{} {what}", if count == 1 { "" } else { "s" }))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_component_says_forges_no_lines() {
+        assert_eq!(shown("1.0.0\n  pinned\u{1b}[2J\r\u{202e}x"), "1.0.0   pinnedx");
+        assert_eq!(shown("1.0.0"), "1.0.0");
+    }
 }

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use super::super::args::plugin::ConsentArgs;
 use super::super::error::{CliError, PLUGIN, USAGE};
 use super::super::project::{package_error, plugin_error};
+use super::shown;
 use crate::id::{Digest, StepType, TYPE_NAMES, is_type_name};
+use crate::package::Packages;
 use crate::package::lock::{Entry, Origin};
 use crate::package::reference::Reference;
 use crate::package::registry::{Access, Artifact, Options, Registry};
 use crate::package::signature::{PublicKey, Signed};
-use crate::package::{Packages, request};
 use crate::plugin::{Catalog, LoadedType, Source};
 
 /// A component that may become a step type.
@@ -109,7 +110,7 @@ impl Candidate {
     /// What nobody would want without having been asked.
     fn objections(&self, before: &Entry) -> Vec<String> {
         let mut objections = Vec::new();
-        if !request::more(&self.entry.permissions, &before.permissions).is_empty() {
+        if !self.entry.permissions.exceeds(&before.permissions).is_empty() {
             objections.push("it asks for more than before".to_owned());
         }
         let key = |entry: &Entry| entry.signature.as_ref().map(|signed| signed.key.clone());
@@ -124,13 +125,13 @@ impl Candidate {
     }
 
     fn describe(&self, before: Option<&Entry>) -> String {
-        let mut text = format!("{} {}\n", self.step_type, self.loaded.description().version);
+        let mut text = format!("{} {}\n", self.step_type, shown(&self.loaded.description().version));
         let asks = &self.entry.permissions;
         let none = Default::default();
         let known = before.map_or(&none, |before| &before.permissions);
         let title = if before.is_some() { "asks for more" } else { "asks for" };
-        section(&mut text, title, &request::more(asks, known));
-        section(&mut text, "no longer asks for", &request::more(known, asks));
+        section(&mut text, title, &asks.exceeds(known));
+        section(&mut text, "no longer asks for", &known.exceeds(asks));
         if before.is_none() && asks.is_empty() {
             text.push_str("  asks for nothing\n");
         }
@@ -182,14 +183,14 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
     }
     let _ = writeln!(text, "  {title}");
     for line in lines {
-        let _ = writeln!(text, "    {line}");
+        let _ = writeln!(text, "    {}", shown(line));
     }
 }
 
 fn type_name(name: Option<&str>, loaded: &LoadedType, catalog: &Catalog) -> Result<StepType, CliError> {
     let own = loaded.description().name.as_str();
     let name = name.unwrap_or(own);
-    let bad = |what: &str| CliError::new(USAGE, format!("`{name}` {what}")).hint("give it a name: -as TYPE");
+    let bad = |what: &str| CliError::new(USAGE, format!("`{}` {what}", shown(name))).hint("give it a name: -as TYPE");
     if !is_type_name(name) {
         return Err(bad("can't be the name of a step type").hint(TYPE_NAMES));
     }

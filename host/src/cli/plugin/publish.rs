@@ -8,6 +8,7 @@ use super::super::Exit;
 use super::super::args::plugin::PublishArgs;
 use super::super::error::{CliError, PLUGIN};
 use super::super::project::{package_error, plugin_error};
+use super::shown;
 use crate::id::StepType;
 use crate::package::reference::Reference;
 use crate::package::registry::{Access, Contents, Registry};
@@ -38,7 +39,7 @@ pub(super) fn publish(args: &PublishArgs, out: &mut dyn Write) -> Exit {
         let mut registry = Registry::open(&reference, Access::Push, &options)?;
         registry.publish(bytes, &contents, minisign.as_deref()).await
     })?;
-    writeln!(out, "{} {}: published", loaded.description().name, loaded.description().version)?;
+    writeln!(out, "{} {}: published", shown(&loaded.description().name), shown(&loaded.description().version))?;
     writeln!(out, "  manifest   {}", artifact.manifest)?;
     writeln!(out, "  component  {}", artifact.component)?;
     if minisign.is_none() {

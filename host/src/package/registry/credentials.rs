@@ -43,6 +43,9 @@ pub(super) fn find(host: &str, job_env: &[(OsString, OsString)]) -> Result<Optio
         }
         // Not what the helper wrote: there may be secrets in it.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(bad(format!("{helper} failed"))),
+        Err(CredentialRetrievalError::HelperCommunicationError) => {
+            Err(bad("the credential helper that it names can't be run: is it on the PATH?".to_owned()))
+        }
         Err(error) => Err(bad(error.to_string())),
     }
 }
@@ -59,9 +62,7 @@ fn config(job_env: &[(OsString, OsString)]) -> Result<Option<(Vec<u8>, String)>,
         (None, None) => return Ok(None),
     };
     let file = dir.join("config.json");
-    // Its user may well have it as a link to somewhere.
-    let file = file.canonicalize().unwrap_or(file);
-    Ok(files::read(&file, CONFIG_BYTES)?.map(|config| (config, file.display().to_string())))
+    Ok(files::read_named(&file, CONFIG_BYTES)?.map(|config| (config, file.display().to_string())))
 }
 
 #[cfg(test)]
@@ -95,6 +96,12 @@ mod tests {
             assert_eq!(error.code, "credentials");
             assert!(error.message.starts_with("DOCKER_AUTH_CONFIG: ") && !error.message.contains("secret"));
         }
+    }
+
+    #[test]
+    fn a_helper_that_is_missing_is_said() {
+        let error = basic(r#"{"credsStore":"of-nobody"}"#, "a.example").unwrap_err();
+        assert!(error.message.contains("is it on the PATH?"), "{}", error.message);
     }
 
     #[test]
