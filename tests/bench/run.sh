@@ -19,5 +19,14 @@ fi
 guests=$tools/guests
 cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p shiro-test-guests --example spin \
     --target wasm32-wasip2 --profile plugin --target-dir "$guests"
+
+# A component of more than 10 MB, to see what the cache of compiled components saves.
+javascript=$tools/bench-javascript
+if ! [ -f "$javascript/echo.wasm" ]; then
+    mkdir -p "$javascript"
+    cp "$here/javascript/"* "$javascript"
+    (cd "$javascript" && npm ci --silent --no-audit --no-fund &&
+        npx jco componentize step.js --wit "$here/../../wit" --world-name plugin --disable http fetch-event -o echo.wasm)
+fi
 exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" \
-    --guests "$guests/wasm32-wasip2/plugin/examples" "$@"
+    --guests "$guests/wasm32-wasip2/plugin/examples" --javascript "$javascript/echo.wasm" "$@"

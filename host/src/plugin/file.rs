@@ -41,16 +41,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
     check(path, &fs::metadata(path).map_err(unreadable)?)?;
     let nonblocking = OFlags::NONBLOCK.bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
-    check(path, &file.metadata().map_err(unreadable)?)?;
-    let bytes = bounded(&file).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    check(path, &metadata)?;
+    let bytes = bounded(&file, metadata.len()).map_err(unreadable)?;
     if bytes.len() as u64 > COMPONENT_BYTES {
         return Err(too_large(path));
     }
     Ok(bytes)
 }
 
-fn bounded(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn bounded(file: &File, expected: u64) -> io::Result<Vec<u8>> {
+    // One more, to see that there is no more.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(COMPONENT_BYTES)).map_or(0, |len| len + 1));
     file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -13,7 +13,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -92,14 +92,13 @@ impl Cache {
 
     fn check(&self, name: &str) -> Result<Option<(File, Description)>, String> {
         let (path, seal_path) = (self.code_path(name), self.seal_path(name));
-        let (Some(mut code), Some(seal)) = (private_file(&path)?, private_file(&seal_path)?) else { return Ok(None) };
+        let (Some(code), Some(seal)) = (private_file(&path)?, private_file(&seal_path)?) else { return Ok(None) };
         let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
         let mut text = String::new();
         seal.take(SEAL_BYTES).read_to_string(&mut text).map_err(unreadable)?;
         let (seal, description) = text.split_once('\n').unwrap_or_default();
         let mut mac = self.mac(name, description);
-        mac.update_reader(&mut code).map_err(unreadable)?;
-        code.rewind().map_err(unreadable)?;
+        mac.update_mmap_rayon(&path).map_err(unreadable)?;
         // In constant time, as `blake3::Hash` compares.
         if !blake3::Hash::from_hex(seal).is_ok_and(|seal| seal == mac.finalize()) {
             return Err(format!("{}: not written by this user's shiro, or changed since", path.display()));
