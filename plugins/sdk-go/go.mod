@@ -1,0 +1,3 @@
+module shiro/step
+
+go 1.24

@@ -1,0 +1,47 @@
+package step
+
+// httpCodes are the cases of `error-code` in wasi:http/types, in their order.
+var httpCodes = [...]struct {
+	kind   HTTPErrorKind
+	detail string
+}{
+	{HTTPDNS, "the name server did not answer in time"},
+	{HTTPDNS, "no such name"},
+	{HTTPDNS, "no such host"},
+	{HTTPConnect, "it is not available"},
+	{HTTPDenied, "its address is not allowed"},
+	{HTTPConnect, "there is no route to it"},
+	{HTTPConnect, "connection refused"},
+	{HTTPConnect, "the connection broke"},
+	{HTTPTimeout, "no connection in time"},
+	{HTTPTimeout, "nothing more to read in time"},
+	{HTTPTimeout, "the request could not be written in time"},
+	{HTTPConnect, "too many connections"},
+	{HTTPTLS, "TLS protocol error"},
+	{HTTPTLS, "the certificate is not trusted"},
+	{HTTPTLS, "it sent a TLS alert"},
+	{HTTPDenied, "it is not granted"},
+	{HTTPInvalidRequest, "its length is required"},
+	{HTTPInvalidRequest, "its body is too long, or not as long as announced"},
+	{HTTPInvalidRequest, "the method is not allowed"},
+	{HTTPInvalidRequest, "the URL is not valid"},
+	{HTTPInvalidRequest, "the URL is too long"},
+	{HTTPInvalidRequest, "the headers are too long"},
+	{HTTPInvalidRequest, "the headers are too long"},
+	{HTTPInvalidRequest, "the trailers are too long"},
+	{HTTPInvalidRequest, "the trailers are too long"},
+	{HTTPBadResponse, "it is not complete"},
+	{HTTPTooLarge, "its headers are over the host's limit"},
+	{HTTPTooLarge, "its headers are over the host's limit"},
+	{HTTPTooLarge, "its body is over the host's limit"},
+	{HTTPTooLarge, "its trailers are over the host's limit"},
+	{HTTPTooLarge, "its trailers are over the host's limit"},
+	{HTTPBadResponse, "unknown encoding"},
+	{HTTPBadResponse, "unknown encoding"},
+	{HTTPTimeout, "no response in time"},
+	{HTTPBadResponse, "the upgrade failed"},
+	{HTTPBadResponse, "HTTP protocol error"},
+	{HTTPBadResponse, "loop detected"},
+	{HTTPInvalidRequest, "shiro's network configuration does not allow it"},
+	{HTTPBadResponse, "an error without a name"},
+}
