@@ -25,7 +25,7 @@ javascript=$tools/bench-javascript
 if ! [ -f "$javascript/echo.wasm" ]; then
     mkdir -p "$javascript"
     cp "$here/javascript/"* "$javascript"
-    (cd "$javascript" && npm ci --silent --no-audit --no-fund &&
+    (cd "$javascript" && npm install --silent --no-audit --no-fund &&
         npx jco componentize step.js --wit "$here/../../wit" --world-name plugin --disable http fetch-event -o echo.wasm)
 fi
 exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" \

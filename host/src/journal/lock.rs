@@ -8,7 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -16,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::files;
+
+/// How long a lock that is held is tried again.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// No holder's description is longer.
 const HOLDER_MAX: u64 = 4096;
@@ -74,17 +78,20 @@ impl RunLock {
         Self { stem, file: None }
     }
 
-    /// Takes the lock, or says who has it.
+    /// Takes the lock, or says who has it. Of a process that was killed, a child that it was about to start may hold the
+    /// lock for a moment longer: so a lock that is held is tried again for a little while.
     pub(super) fn acquire(stem: String, path: &Path, mode: u32) -> Result<Self, JournalError> {
         let io_error = |error| JournalError::io("lock", path)(error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(mode);
         let (mut file, _) =
             files::open(path, "lock", &mut options)?.ok_or_else(|| io_error(io::ErrorKind::NotFound.into()))?;
+        let started = Instant::now();
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
                 Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if started.elapsed() < PATIENCE => thread::sleep(PATIENCE / 20),
                 Err(Errno::WOULDBLOCK) => {
                     return Err(JournalError::Held { path: path.to_owned(), holder: read_holder(file) });
                 }
