@@ -24,7 +24,7 @@ impl Step for Shell {
     type Output = Output;
 
     fn permissions() -> Permissions {
-        Permissions::default().program_with_environment("*")
+        Permissions::default().program_with_environment("*").in_dir("/")
     }
 
     fn run(config: Config) -> Result<Output, Failure> {
