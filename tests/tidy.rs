@@ -16,13 +16,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &["outcome", "id"]),
     ("secret", &["outcome"]),
     ("workflow", &["capability", "description", "diagnostic", "id", "outcome"]),
+    ("policy", &["workflow", "capability", "diagnostic"]),
     ("journal", &["event", "id"]),
     ("report", &["event", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
     ("net", &[]),
     ("package", &["capability", "id", "net"]),
-    ("plugin", &["step", "package", "net", "capability", "description", "outcome", "id", "event"]),
+    ("plugin", &["step", "policy", "package", "net", "capability", "description", "outcome", "id", "event"]),
     ("engine", &["step", "plan", "workflow", "description", "secret", "event", "outcome", "id", "diagnostic"]),
 ];
 

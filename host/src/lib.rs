@@ -35,6 +35,8 @@ pub mod package;
 // In the order of the data.
 pub mod workflow;
 
+pub mod policy;
+
 pub mod plan;
 
 pub mod step;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::capability::Permissions;
 use crate::event::{Level, Stream};
 use crate::id::{RunId, StepId, StepType};
 use crate::outcome::Failure;
@@ -40,6 +41,8 @@ pub struct StepRequest {
     pub bindings: Vec<(String, String)>,
     /// JSON Pointers of the strings in `config` that hold text from a step's output: a host named in one may not be private.
     pub derived: Vec<String>,
+    /// The step's own `permissions`: they narrow what its type is granted.
+    pub permissions: Option<Arc<Permissions>>,
     /// How long the attempt may take.
     pub timeout: Option<Duration>,
     /// Standard output ends in a terminal: colours are welcome.

@@ -2,20 +2,22 @@
 //! answers lives in `plugin`, who grants what in `policy`.
 
 mod files;
+mod grants;
 mod limits;
 pub mod names;
 mod network;
 mod process;
 pub mod reference;
-
-use std::fmt;
+mod resolve;
 
 use serde::{Deserialize, Serialize};
 
 pub use files::{Access, FilePermission, never};
+pub use grants::{Destination, Grants, Layer, Origin, PrivateRanges, ProcessGrant};
 pub use limits::{Limits, NAMES as LIMITS};
 pub use network::{NetworkPermission, UrlPattern};
 pub use process::ProcessPermission;
+pub use resolve::{Open, Unclear};
 
 /// What a step type asks for, in its description; what a policy grants, in the same words. Strings may refer to the step's
 /// config as `{config.key.sub}`: what is meant is then exactly what the user configured.
@@ -135,49 +137,6 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// What one attempt may do. Empty unless policy says otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Hosts it may send HTTP requests to.
-    pub network: Vec<NetworkGrant>,
-    /// Programs it may run.
-    pub process: Vec<ProcessPermission>,
-}
-
-/// One host it may send HTTP requests to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NetworkGrant {
-    /// `http` or `https`.
-    pub scheme: String,
-    /// A host name in lower case, or an IP address as `url::Host` writes it (IPv6 in brackets).
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// The host stands in the workflow, its inputs or the environment, so it may have a private address. A host that came
-    /// out of a step's output may not.
-    pub private: bool,
-}
-
-impl fmt::Display for NetworkGrant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
-    }
-}
-
-impl Grants {
-    /// The grant that covers this destination, if one does.
-    pub fn network(&self, scheme: &str, host: &str, port: u16) -> Option<&NetworkGrant> {
-        self.network
-            .iter()
-            .find(|grant| grant.scheme == scheme && grant.host.eq_ignore_ascii_case(host) && grant.port == port)
-    }
-
-    /// The grant that covers this program, if one does.
-    pub fn process(&self, program: &str) -> Option<&ProcessPermission> {
-        self.process.iter().find(|grant| grant.program == "*" || grant.program == program)
-    }
-}
-
 /// Something an attempt tried and was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
@@ -254,35 +213,5 @@ mod tests {
         let private = permissions(r#"{"network":[{"url":"https://a","private":["10.0.0.0/8"]}]}"#);
         assert!(private.problems().is_empty());
         assert_eq!(private.request_problems()[0].0, "/network/0/private");
-    }
-
-    #[test]
-    fn nothing_is_granted_by_default() {
-        let none = Grants::default();
-        assert!(none.network("https", "slack.com", 443).is_none());
-        assert!(none.process("sh").is_none());
-    }
-
-    #[test]
-    fn a_network_grant_is_one_scheme_host_and_port() {
-        let grant = NetworkGrant { scheme: "https".into(), host: "hooks.slack.com".into(), port: 443, private: false };
-        let grants = Grants { network: vec![grant], process: vec![] };
-        assert!(grants.network("https", "HOOKS.slack.com", 443).is_some());
-        for (scheme, host, port) in
-            [("http", "hooks.slack.com", 443), ("https", "slack.com", 443), ("https", "hooks.slack.com", 8443)]
-        {
-            assert!(grants.network(scheme, host, port).is_none(), "{scheme}://{host}:{port}");
-        }
-    }
-
-    #[test]
-    fn a_process_grant_is_one_program_or_any() {
-        let one = |program: &str| Grants {
-            process: vec![ProcessPermission { program: program.into(), ..ProcessPermission::default() }],
-            ..Grants::default()
-        };
-        assert!(one("git").process("git").is_some());
-        assert!(one("git").process("/tmp/git").is_none());
-        assert!(one("*").process("/bin/sh").is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -52,6 +53,12 @@ impl NetworkPermission {
         if let Some(method) = self.methods.iter().find(|method| !is_method(method)) {
             let hint = "a method is in upper case, e.g. `GET`; `CONNECT` and `TRACE` are never sent";
             return Some(("methods", format!("`{method}` is no method that can be sent: {hint}")));
+        }
+        if let Some(range) = self.private.iter().find(|range| range.parse::<IpNet>().is_err()) {
+            return Some((
+                "private",
+                format!("`{range}` is no range of addresses such as `10.0.0.0/8` or `10.1.2.3/32`"),
+            ));
         }
         let prefix = self.path_prefix.as_ref()?;
         let wrong = !prefix.starts_with('/') || normal_path(prefix).as_deref() != Some(prefix);
@@ -373,6 +380,8 @@ mod tests {
         assert_eq!(with(|p| p.url = "a".into()), Some("url"));
         assert_eq!(with(|p| p.methods = vec!["get".into()]), Some("methods"));
         assert_eq!(with(|p| p.methods = vec!["CONNECT".into()]), Some("methods"));
+        assert_eq!(with(|p| p.private = vec!["10.0.0.0/8".into(), "fd00::/8".into()]), None);
+        assert_eq!(with(|p| p.private = vec!["10.0.0.1".into()]), Some("private"));
         for prefix in ["v1", "/v1/../x", "/a?b", "/a b", ""] {
             let permission = NetworkPermission { path_prefix: Some(prefix.into()), ..url("https://a") };
             assert_eq!(permission.problem().map(|(field, _)| field), Some("path_prefix"), "{prefix}");

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{clean, is_below};
 use super::names;
-use super::reference::refers_to_config;
 use super::{is_empty_list, is_false};
 
 /// Running one program, or any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPermission {
-    /// The program as the step names it, or `*` for any.
+    /// The program as the step names it, or `*` for any. In a policy a path stands for the program of that name, too: the
+    /// file that runs.
     pub program: String,
     /// Its arguments, one pattern each: a text is itself, `*` any one argument, `**` at the end any further ones. None means
     /// any arguments.
@@ -22,7 +22,7 @@ pub struct ProcessPermission {
     /// The directory it runs in, or below: relative to the project's directory. None means there; `/` is anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
-    /// The job's variables that it inherits, as [`Permissions::environment`](super::Permissions::environment) names them.
+    /// The job's variables that it inherits: a name, or the beginning of one and `*`, which does not mean secret ones.
     /// Besides these it gets what the call names.
     #[serde(default, skip_serializing_if = "is_empty_list")]
     pub environment: Vec<String>,
@@ -45,6 +45,13 @@ impl ProcessPermission {
     /// Whether it is about this program. A name is no path to a program of that name.
     pub fn covers_program(&self, program: &str) -> bool {
         self.program == "*" || self.program == program
+    }
+
+    /// Whether a call of this program may be this one: it names the program, or a path to one of that name, which is then
+    /// the file that runs.
+    pub fn means(&self, program: &str) -> bool {
+        let file = self.program.rsplit_once('/').map(|(_, file)| file);
+        self.covers_program(program) || file.is_some_and(|file| !file.is_empty() && file == program)
     }
 
     /// Whether it is about these arguments.
@@ -75,11 +82,6 @@ impl ProcessPermission {
             return Some(("working_dir", "it is a directory, relative to the project's, without `..`".into()));
         }
         names::problem(&self.environment).map(|problem| ("environment", problem))
-    }
-
-    /// The program is named by the config.
-    pub fn is_open(&self) -> bool {
-        refers_to_config(&self.program)
     }
 }
 

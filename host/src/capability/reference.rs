@@ -57,6 +57,27 @@ pub fn resolve(template: &str, config: &Value, derived: &[String]) -> Resolved {
     Resolved::Text { text, keys, derived: from_output }
 }
 
+/// A config that has a template wherever these texts refer to it, for looking at what they mean before there is a config.
+pub fn unknown_config<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
+    let mut config = Value::Object(serde_json::Map::new());
+    for text in texts {
+        for reference in text.split(OPENING).skip(1) {
+            let Some((path, _)) = reference.split_once('}') else { continue };
+            let mut place = &mut config;
+            for key in path.split('.') {
+                if !place.is_object() {
+                    *place = Value::Object(serde_json::Map::new());
+                }
+                place = &mut place[key];
+            }
+            if place.is_null() {
+                *place = Value::from("{{ known later }}");
+            }
+        }
+    }
+    config
+}
+
 /// One of the two places is the other, or within it.
 fn covers(one: &str, other: &str) -> bool {
     let within = |inner: &str, outer: &str| {
@@ -88,6 +109,15 @@ mod tests {
         assert_eq!(resolve("{config.later}", &config, &[]), Resolved::Later(vec!["later".into()]));
         for missing in ["{config.none}", "{config.nowhere}"] {
             assert_eq!(resolve(missing, &config, &[]), Resolved::Nothing);
+        }
+    }
+
+    #[test]
+    fn before_there_is_a_config_all_is_known_later() {
+        let texts = ["{config.url}", "https://{config.server.host}:1", "plain"];
+        let config = unknown_config(texts);
+        for text in &texts[..2] {
+            assert!(matches!(resolve(text, &config, &[]), Resolved::Later(_)), "{text}");
         }
     }
 

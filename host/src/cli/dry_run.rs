@@ -80,7 +80,7 @@ fn show_step(
     writeln!(out, "   Component: {}, {}", loaded.source(), loaded.digest())?;
     // What refers to other steps' outputs has no value yet, and the grants say so.
     let config = template::render_value(&step.config, scope).map_or(Cow::Borrowed(&step.config), Cow::Owned);
-    let plan = grants_for(loaded, &config, &[]);
+    let plan = grants_for(loaded, &project.policies, step.permissions.as_deref(), &config, &[]);
     if plan.granted.is_empty() {
         writeln!(out, "   Granted: nothing")?;
     }

@@ -11,6 +11,7 @@ mod error;
 mod inputs;
 mod output;
 mod plugin;
+mod policy;
 mod project;
 mod run;
 mod start;

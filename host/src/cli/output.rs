@@ -100,6 +100,9 @@ fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
     if let Some(file) = args.workflow.file.as_ref().or(args.workflow.workflow.as_ref()) {
         command.push_str(&format!(" {}", file.display()));
     }
+    if let Some(policy) = &args.workflow.policy {
+        command.push_str(&format!(" -policy {}", policy.display()));
+    }
     match args.state_store {
         Some(StateStore::Gitlab) => command.push_str(" -state-store gitlab"),
         Some(StateStore::Filesystem) => command.push_str(" -state-store filesystem"),

@@ -8,11 +8,13 @@ use std::thread::available_parallelism;
 
 use super::args::WorkflowArgs;
 use super::error::{CliError, PLUGIN, USAGE};
+use super::policy;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::id::StepType;
 use crate::package::{Kind, PackageError, Packages};
 use crate::plan::Plan;
 use crate::plugin::{Catalog, Compiler, LoadedType};
+use crate::policy::Policies;
 use crate::secret::visible::visible;
 use crate::workflow::inputs::{self, Given};
 use crate::workflow::model::Workflow;
@@ -32,6 +34,8 @@ pub(super) struct Project {
     pub(super) jobs: usize,
     /// Values given for inputs.
     pub(super) given: Vec<Given>,
+    /// What its steps may do.
+    pub(super) policies: Policies,
     /// What is worth a look and refuses nothing: lines for people.
     pub(super) warnings: Vec<String>,
 }
@@ -41,6 +45,7 @@ impl Project {
     pub(super) fn load(args: &WorkflowArgs, jobs: Option<u16>) -> Result<Self, CliError> {
         let source = read_source(args)?;
         let given = given_inputs(args)?;
+        let policies = policy::load(&args.shiro_dir, args.policy.as_deref())?;
         let (workflow, mut problems) = workflow::parse(&source);
         let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
@@ -63,7 +68,7 @@ impl Project {
         let mut warnings: Vec<String> =
             problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
         warnings.extend(catalog.take_notices());
-        Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), jobs, given, warnings })
+        Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), jobs, given, policies, warnings })
     }
 }
 

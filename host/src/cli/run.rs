@@ -1,6 +1,6 @@
 //! `shiro run`: begins a run or goes on with one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,14 @@ use super::error::{BUG, CliError, STATE};
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
-use super::{dry_run, inputs, start, status};
+use super::{dry_run, inputs, policy, start, status};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{RunId, StepId};
 use crate::journal::{Journal, JournalError, Loaded, RunKey, RunLock, Store, StoreKind};
-use crate::plugin::{RunnerOptions, SandboxRunner};
+use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
+use crate::policy::Learned;
 use crate::report::human::Resumed;
 use crate::secret::{Secrets, looks_secret};
 use crate::workflow::digest;
@@ -32,11 +33,17 @@ const SHIRO: &str = env!("CARGO_PKG_VERSION");
 /// Runs a workflow until it is finished, paused or stopped.
 pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) -> Exit {
     let mut project = Project::load(&args.workflow, args.jobs)?;
+    if args.learn {
+        policy::check_learned(&args.workflow.shiro_dir)?;
+        project.policies.learning = true;
+    }
     let secrets = Arc::new(Secrets::new());
     let too_short = register_secrets(&secrets, &project, &environment);
-    project.warnings.extend(too_short.iter().map(|name| {
-        format!("the variable `{name}` is listed under `secrets`, but its value is too short to be masked")
-    }));
+    project.warnings.extend(
+        too_short
+            .iter()
+            .map(|name| format!("the variable `{name}` is a secret, but its value is too short to be masked")),
+    );
     if environment.get("CI_DEBUG_TRACE") == Some("true") {
         project.warnings.push("CI_DEBUG_TRACE is on: the runner itself prints all variables, secrets too".to_owned());
     }
@@ -59,13 +66,30 @@ pub(super) fn store_kind(asked: Option<StateStore>, environment: &Environment) -
     }
 }
 
+/// The variables whose values are secret: the workflow lists them, a step type asks for them as secrets, or their names say
+/// so.
+fn secret_names(project: &Project, environment: &Environment) -> BTreeSet<String> {
+    let workflow = project.plan.workflow();
+    let asked = |name: &str| {
+        project.types.values().any(|loaded| loaded.description().permissions.secrets.iter().any(|asked| asked == name))
+    };
+    let is_secret = |name: &str| {
+        workflow.secrets.iter().any(|listed| listed == name)
+            || asked(name)
+            || (looks_secret(name) && !workflow.not_secrets.iter().any(|listed| listed == name))
+    };
+    environment.iter().map(|(name, _)| name).filter(|name| is_secret(name)).map(str::to_owned).collect()
+}
+
 /// Makes the environment's secrets known. Returns the variables that the workflow lists and that are too short to be masked.
 fn register_secrets(secrets: &Secrets, project: &Project, environment: &Environment) -> Vec<String> {
     let workflow = project.plan.workflow();
     let mut too_short = Vec::new();
     for (name, value) in environment.iter() {
         let reference = format!("env:{name}");
-        if workflow.secrets.iter().any(|listed| listed == name) {
+        // Whatever its name looks like, what a step asks for as a secret is one.
+        let asked = |loaded: &LoadedType| loaded.description().permissions.secrets.iter().any(|asked| asked == name);
+        if workflow.secrets.iter().any(|listed| listed == name) || project.types.values().any(asked) {
             if !value.is_empty() && secrets.add_listed(&reference, value) == crate::secret::Added::TooShort {
                 too_short.push(name.to_owned());
             }
@@ -244,11 +268,15 @@ impl<'a> Session<'a> {
         resumed: Option<Resumed>,
     ) -> Exit {
         let options = self.options();
+        let learned = self.args.learn.then(|| Arc::new(Learned::default()));
         let runner = SandboxRunner::new(
             self.project.types.values().cloned(),
             RunnerOptions {
                 project_dir: self.environment.project_dir(),
                 job_env: std::env::vars_os().collect(),
+                secrets: secret_names(&self.project, &self.environment),
+                policies: Arc::new(self.project.policies.clone()),
+                learned: learned.clone(),
                 grace: options.grace,
             },
         );
@@ -283,6 +311,10 @@ impl<'a> Session<'a> {
         });
         // A thread that blocks in the system can't be waited for.
         runtime.shutdown_background();
+        if let Some(learned) = learned {
+            let document = learned.document(&self.project.policies, |text| self.secrets.mask(text).into_owned());
+            policy::write_learned(&self.args.workflow.shiro_dir, &document, &mut std::io::stdout().lock())?;
+        }
         let finish = result?;
         if let Some(journal) = lock(&journal).take() {
             journal.seal()?;

@@ -107,6 +107,7 @@ impl<R: StepRunner> Shared<R> {
             config: rendered.value,
             bindings: rendered.bindings,
             derived: rendered.derived,
+            permissions: step.permissions.clone(),
             timeout: step.timeout,
             terminal: self.terminal,
             sink,

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::imports::Notes;
 use super::imports::context::RunContext;
+use super::imports::files::Written;
 use super::imports::http::Network;
 use super::imports::output::{GuestOutput, GuestStream};
 use super::imports::process::Processes;
-use super::limits::{HANDLES, HOSTCALL_BYTES, HTTP_FIELD_BYTES, Limiter, RANDOM_BYTES, RESOURCES};
+use super::limits::{Budget, HANDLES, HTTP_FIELD_BYTES, Limiter, RANDOM_BYTES, RESOURCES};
+use super::rights::Rights;
+use super::surroundings::Surroundings;
 use super::watch::Watch;
 use crate::event::Stream;
 use crate::step::StepSink;
@@ -27,8 +30,11 @@ pub(super) struct Attempt {
     pub(super) output: GuestOutput,
     pub(super) context: RunContext,
     pub(super) processes: Processes,
-    pub(super) notes: Notes,
+    pub(super) rights: Arc<Rights>,
+    pub(super) surroundings: Surroundings,
+    pub(super) written: Written,
     pub(super) watch: Watch,
+    hostcall_bytes: usize,
 }
 
 /// What an attempt is made from.
@@ -39,42 +45,59 @@ pub(super) struct AttemptParts {
     pub(super) context: RunContext,
     pub(super) network: Network,
     pub(super) processes: Processes,
-    pub(super) notes: Notes,
+    pub(super) rights: Arc<Rights>,
+    pub(super) surroundings: Surroundings,
+    pub(super) budget: Budget,
     pub(super) watch: Watch,
 }
 
 impl Attempt {
-    pub(super) fn new(parts: AttemptParts) -> Self {
-        let output = GuestOutput::new(parts.sink);
-        // Standard input is closed; there are no arguments, variables or directories, and every socket call is denied.
-        let wasi = WasiCtx::builder()
+    /// An error says which granted directory can't be opened.
+    pub(super) fn new(parts: AttemptParts) -> Result<Self, String> {
+        let output = GuestOutput::new(parts.sink, parts.budget.log_mib);
+        // Standard input is closed; there are no arguments, and every socket call is denied. Variables and directories are
+        // those that were granted.
+        let mut builder = WasiCtx::builder();
+        builder
             .stdout(GuestStream::new(output.clone(), Stream::Stdout, parts.terminal))
             .stderr(GuestStream::new(output.clone(), Stream::Stderr, false))
             .max_random_size(RANDOM_BYTES)
-            .build();
+            .envs(&parts.surroundings.variables);
+        for directory in &parts.surroundings.directories {
+            let perms = if directory.writes { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            builder
+                .preopened_dir(&directory.host, &directory.guest, perms)
+                .map_err(|error| format!("the directory {} can't be opened: {error}", directory.guest))?;
+        }
+        let wasi = builder.build();
+        let notes = parts.rights.notes().clone();
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(HTTP_FIELD_BYTES);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
-        Self {
+        Ok(Self {
             wasi,
             http,
             network: parts.network,
             table,
-            limiter: Limiter::default(),
+            limiter: Limiter::new(parts.budget.memory_mib),
             output,
             context: parts.context,
             processes: parts.processes,
-            notes: parts.notes,
+            written: Written::new(notes, parts.budget.files_mib),
+            rights: parts.rights,
+            surroundings: parts.surroundings,
             watch: parts.watch,
-        }
+            hostcall_bytes: parts.budget.hostcall_bytes(),
+        })
     }
 
     /// A store for this attempt, with every limit in force before any guest code runs.
     pub(super) fn into_store(self, engine: &wasmtime::Engine) -> Store<Self> {
+        let hostcall_bytes = self.hostcall_bytes;
         let mut store = Store::new(engine, self);
         store.limiter(|attempt| &mut attempt.limiter);
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.set_hostcall_fuel(hostcall_bytes);
         store.set_max_component_handles(HANDLES);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| context.data_mut().watch.tick());

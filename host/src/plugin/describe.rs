@@ -12,10 +12,11 @@ use super::imports::Notes;
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
 use super::imports::process::Processes;
-use super::limits::DESCRIBE_TIME;
+use super::limits::{Budget, DESCRIBE_TIME};
+use super::rights::Rights;
 use super::runtime::Runtime;
+use super::surroundings::Surroundings;
 use super::watch::Watch;
-use crate::capability::Grants;
 use crate::description::Description;
 use crate::id::{RunId, StepId};
 use crate::step::StepSink;
@@ -66,21 +67,17 @@ fn bad(name: &str, what: &str) -> PluginError {
 
 fn parts(deadline: Option<Instant>) -> AttemptParts {
     let sink: Arc<dyn StepSink> = Arc::new(Silence);
-    let notes = Notes::default();
-    let hint = "`describe` may call nothing".to_owned();
+    let rights = Arc::new(Rights::none("`describe` may call nothing", Notes::default()));
+    let budget = Budget::default();
     AttemptParts {
         context: RunContext { workflow: "".into(), run: RunId::new(""), step: StepId::new(""), attempt: 0, deadline },
         terminal: false,
-        network: Network::new(
-            Arc::new(Clients::new(&[])),
-            Grants::default(),
-            hint.clone(),
-            notes.clone(),
-            Arc::clone(&sink),
-        ),
-        processes: Processes { hint, ..Processes::none() },
+        network: Network::new(Arc::new(Clients::new(&[])), Arc::clone(&rights), &budget, Arc::clone(&sink)),
+        processes: Processes::none(),
+        surroundings: Surroundings::default(),
         watch: Watch::new(deadline, None),
-        notes,
+        rights,
+        budget,
         sink,
     }
 }

@@ -75,7 +75,6 @@ impl Fault {
             Self::Limit(limit) => {
                 Failure::new(FailureClass::Limit, limit.code(), format!("the component ran into a limit: {limit}"))
                     .with_hint(limit.hint())
-                    .with_hint("every attempt has the same limits: give it less to do at once")
             }
             Self::Trap(message) => Failure::new(FailureClass::Plugin, "trap", message).with_hint(report),
             Self::Exit(status) => Failure::new(

@@ -50,12 +50,15 @@ pub(super) async fn call(
     call: Call,
     mut until: Until,
 ) -> (Said, Noted) {
-    let notes = parts.notes.clone();
+    let notes = parts.rights.notes().clone();
     let _ticking = match runtime.ticker().tick() {
         Ok(ticking) => ticking,
         Err(error) => return (Said::Fault(Fault::Host(format!("no thread for the clock: {error}"))), notes.take()),
     };
-    let mut store = Attempt::new(parts).into_store(runtime.engine());
+    let mut store = match Attempt::new(parts) {
+        Ok(attempt) => attempt.into_store(runtime.engine()),
+        Err(what) => return (Said::Fault(Fault::Host(what)), notes.take()),
+    };
     let ending = {
         let guest = AssertUnwindSafe(answer(&mut store, pre, call)).catch_unwind();
         tokio::select! {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// Linear memory of an attempt, all its memories together, in bytes.
-pub(super) const MEMORY: usize = 256 << 20;
+use crate::capability::Limits;
+
+const MIB: u64 = 1 << 20;
 /// Table elements of an attempt, all its tables together: 16 MiB of pointers.
 const TABLE_ELEMENTS: usize = 2 << 20;
 /// Core instances: components from Python's tool chain have up to 38.
@@ -15,8 +16,8 @@ const TABLES: usize = 64;
 const MEMORIES: usize = 16;
 /// After so many refusals a guest that keeps asking is ended.
 const REFUSALS: u32 = 3;
-/// Bytes that one call may copy from the guest to the host (strings and lists): also the largest config output.
-pub(super) const HOSTCALL_BYTES: usize = 16 << 20;
+/// Bytes that one call may copy from the guest to the host (strings and lists), in MiB: at least this.
+const HOSTCALL_MIB: u32 = 16;
 /// Live component-model handles.
 pub(super) const HANDLES: usize = 10_000;
 /// Live WASI resources.
@@ -25,63 +26,140 @@ pub(super) const RESOURCES: usize = 1_000;
 pub(super) const RANDOM_BYTES: u64 = 64 << 10;
 /// Header fields of one HTTP message, with what it takes to store them.
 pub(super) const HTTP_FIELD_BYTES: usize = 64 << 10;
-/// HTTP bodies of an attempt, all together, in each direction.
-pub(super) const HTTP_BODY_BYTES: u64 = 64 << 20;
-/// HTTP requests of an attempt that are in flight at once; more wait.
-pub(super) const HTTP_REQUESTS: usize = 16;
-/// What an attempt may write to its log, stdout and stderr together.
-pub(super) const OUTPUT_BYTES: usize = 4 << 20;
 /// One log message.
 pub(super) const LOG_LINE_BYTES: usize = 64 << 10;
-/// Guest CPU time of a third-party attempt whose step has no timeout.
-pub(super) const CPU_WITHOUT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Wall clock of a third-party attempt whose step has no timeout.
-pub(super) const TIME_WITHOUT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// Guest CPU time, in seconds, of a third-party attempt whose step has no timeout.
+const CPU_WITHOUT_TIMEOUT: u32 = 60;
+/// Wall clock, in seconds, of a third-party attempt whose step has no timeout.
+const TIME_WITHOUT_TIMEOUT: u32 = 60 * 60;
 /// How long `describe` may take.
 pub(super) const DESCRIBE_TIME: Duration = Duration::from_secs(10);
 /// The largest component file.
 pub(super) const COMPONENT_BYTES: u64 = crate::package::COMPONENT_BYTES;
 
+/// The limits of an attempt where no policy sets them. `guarded` is a third-party attempt whose step has no timeout: one
+/// that nobody else would end.
+pub(super) fn usual(guarded: bool) -> Limits {
+    Limits {
+        memory_mib: Some(256),
+        cpu_seconds: guarded.then_some(CPU_WITHOUT_TIMEOUT),
+        wall_seconds: guarded.then_some(TIME_WITHOUT_TIMEOUT),
+        output_mib: Some(HOSTCALL_MIB),
+        log_mib: Some(4),
+        files_mib: Some(64),
+        http_mib: Some(64),
+        open_requests: Some(16),
+    }
+}
+
+/// How much one attempt may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Linear memory, all memories together.
+    pub(super) memory_mib: u32,
+    /// Computing.
+    pub(super) cpu_seconds: Option<u32>,
+    /// What it returns.
+    pub(super) output_mib: u32,
+    /// What it writes to its log, stdout and stderr together.
+    pub(super) log_mib: u32,
+    /// What it writes to files.
+    pub(super) files_mib: u32,
+    /// HTTP bodies, all together, in each direction.
+    pub(super) http_mib: u32,
+    /// HTTP requests in flight at once; more wait.
+    pub(super) open_requests: u32,
+}
+
+impl Budget {
+    /// From limits that are all set, but for time.
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self {
+            memory_mib: limits.memory_mib.unwrap_or(u32::MAX),
+            cpu_seconds: limits.cpu_seconds,
+            output_mib: limits.output_mib.unwrap_or(u32::MAX),
+            log_mib: limits.log_mib.unwrap_or(u32::MAX),
+            files_mib: limits.files_mib.unwrap_or(u32::MAX),
+            http_mib: limits.http_mib.unwrap_or(u32::MAX),
+            open_requests: limits.open_requests.unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Bytes that one call may copy from the guest to the host.
+    pub(super) fn hostcall_bytes(&self) -> usize {
+        bytes(self.output_mib.max(HOSTCALL_MIB))
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::of(&usual(true))
+    }
+}
+
+/// MiB in bytes.
+pub(super) fn bytes(mib: u32) -> usize {
+    usize::try_from(u64::from(mib) * MIB).unwrap_or(usize::MAX)
+}
+
 /// A limit that an attempt ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
-    Memory,
+    /// MiB.
+    Memory(u32),
     Tables,
     Instances,
     Handles,
     HostcallBytes,
-    Output,
-    HttpBody,
+    /// What it returns, in MiB.
+    Answer(u32),
+    /// What it logs, in MiB.
+    Output(u32),
+    /// MiB.
+    Files(u32),
+    /// MiB.
+    HttpBody(u32),
     HttpFields,
-    Cpu,
+    /// Seconds.
+    Cpu(u32),
 }
 
 impl Limit {
     /// The failure's code.
     pub(super) fn code(self) -> &'static str {
         match self {
-            Self::Memory => "memory",
+            Self::Memory(_) => "memory",
             Self::Tables => "tables",
             Self::Instances => "instances",
             Self::Handles => "handles",
             Self::HostcallBytes => "call-size",
-            Self::Output => "output",
-            Self::HttpBody => "http-body",
+            Self::Answer(_) => "answer",
+            Self::Output(_) => "output",
+            Self::Files(_) => "files",
+            Self::HttpBody(_) => "http-body",
             Self::HttpFields => "http-fields",
-            Self::Cpu => "cpu",
+            Self::Cpu(_) => "cpu",
         }
     }
 
     /// What to do about it.
     pub(super) fn hint(self) -> &'static str {
         match self {
-            Self::Memory | Self::Tables | Self::Instances | Self::Handles => {
+            Self::Memory(_) => "give it less to do at once, or raise `limits`, `memory_mib` of its type in the policy",
+            Self::Tables | Self::Instances | Self::Handles => {
                 "give it less to do at once: the limit is the same for every component"
             }
             Self::HostcallBytes => "give it less data in one piece, or pass the data by a file",
-            Self::Output => "let it write less, or what matters only",
-            Self::HttpBody | Self::HttpFields => "ask the service for less at once, page by page",
-            Self::Cpu => "give the step a `timeout` if it needs longer",
+            Self::Answer(_) => "let it return less, or raise `limits`, `output_mib` of its type in the policy",
+            Self::Output(_) => "let it write less, or raise `limits`, `log_mib` of its type in the policy",
+            Self::Files(_) => "let it write less, or raise `limits`, `files_mib` of its type in the policy",
+            Self::HttpBody(_) => {
+                "ask the service for less at once, page by page, or raise `limits`, `http_mib` of its type in the policy"
+            }
+            Self::HttpFields => "ask the service for less at once, page by page",
+            Self::Cpu(_) => {
+                "give the step a `timeout` if it needs longer, or raise `limits`, `cpu_seconds` of its type in the policy"
+            }
         }
     }
 }
@@ -89,17 +167,22 @@ impl Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Memory => write!(f, "it asked for more than {} MiB of memory", MEMORY >> 20),
+            Self::Memory(mib) => write!(f, "it asked for more than {mib} MiB of memory"),
             Self::Tables => write!(f, "it asked for more than {TABLE_ELEMENTS} table elements"),
             Self::Instances => {
                 write!(f, "it has more than {INSTANCES} core instances, {TABLES} tables or {MEMORIES} memories")
             }
             Self::Handles => write!(f, "it held more than {HANDLES} handles or {RESOURCES} resources at once"),
-            Self::HostcallBytes => write!(f, "it passed more than {} MiB in one call", HOSTCALL_BYTES >> 20),
-            Self::Output => write!(f, "it wrote more than {} MiB to its log", OUTPUT_BYTES >> 20),
-            Self::HttpBody => write!(f, "its HTTP bodies are larger than {} MiB", HTTP_BODY_BYTES >> 20),
+            Self::HostcallBytes => write!(f, "it passed more than {HOSTCALL_MIB} MiB in one call"),
+            Self::Answer(mib) => write!(f, "it returned more than {mib} MiB"),
+            Self::Output(mib) => write!(f, "it wrote more than {mib} MiB to its log"),
+            Self::Files(mib) => write!(f, "it wrote more than {mib} MiB to files"),
+            Self::HttpBody(mib) => write!(f, "its HTTP bodies are larger than {mib} MiB"),
             Self::HttpFields => write!(f, "an HTTP header is larger than {} KiB", HTTP_FIELD_BYTES >> 10),
-            Self::Cpu => write!(f, "it computed for more than {}", humantime::format_duration(CPU_WITHOUT_TIMEOUT)),
+            Self::Cpu(seconds) => {
+                let time = Duration::from_secs(u64::from(*seconds));
+                write!(f, "it computed for more than {}", humantime::format_duration(time))
+            }
         }
     }
 }
@@ -109,6 +192,7 @@ impl std::error::Error for Limit {}
 /// Counts what a store's memories and tables take, all together.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
+    memory_mib: u32,
     memory: Gauge,
     tables: Gauge,
     refusals: u32,
@@ -140,6 +224,10 @@ impl Gauge {
 }
 
 impl Limiter {
+    pub(super) fn new(memory_mib: u32) -> Self {
+        Self { memory_mib, ..Self::default() }
+    }
+
     fn answer(&mut self, granted: bool, limit: Limit) -> wasmtime::Result<bool> {
         if granted {
             return Ok(true);
@@ -155,8 +243,8 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = self.memory.grow(current, desired, MEMORY);
-        self.answer(granted, Limit::Memory)
+        let granted = self.memory.grow(current, desired, bytes(self.memory_mib));
+        self.answer(granted, Limit::Memory(self.memory_mib))
     }
 
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
@@ -191,18 +279,21 @@ impl ResourceLimiter for Limiter {
 mod tests {
     use super::*;
 
+    const MIB: u32 = 16;
+    const MEMORY: usize = 16 << 20;
+
     #[test]
     fn memories_count_together() {
-        let mut limiter = Limiter::default();
+        let mut limiter = Limiter::new(MIB);
         assert!(limiter.memory_growing(0, MEMORY / 2, None).unwrap());
         assert!(limiter.memory_growing(0, MEMORY / 2, None).unwrap());
         assert!(!limiter.memory_growing(0, 1 << 16, None).unwrap());
-        assert_eq!(limiter.refused, Some(Limit::Memory));
+        assert_eq!(limiter.refused, Some(Limit::Memory(MIB)));
     }
 
     #[test]
     fn growth_that_failed_does_not_count() {
-        let mut limiter = Limiter::default();
+        let mut limiter = Limiter::new(MIB);
         assert!(limiter.memory_growing(0, MEMORY, None).unwrap());
         limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
         limiter.memory_grow_failed(wasmtime::Error::msg("no")).unwrap();
@@ -211,7 +302,7 @@ mod tests {
 
     #[test]
     fn who_keeps_asking_is_ended() {
-        let mut limiter = Limiter::default();
+        let mut limiter = Limiter::new(MIB);
         for _ in 0..REFUSALS {
             assert!(!limiter.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
         }

@@ -13,6 +13,7 @@
 //!    |
 //! runner    one attempt = grants + limits + a fresh store (attempt) -> guest -> output, or a classified failure (fault)
 //!
+//! grants, rights, surroundings   what policy gives an attempt, and what becomes of it
 //! imports/  what a guest can call, all of it without effect unless granted
 //! recording answers to those calls, for tests of a component
 //! process/  running programs on the machine; knows nothing of WebAssembly
@@ -36,9 +37,11 @@ mod load;
 mod loaded;
 pub mod process;
 mod recording;
+mod rights;
 mod runner;
 mod runtime;
 mod schema;
+mod surroundings;
 #[cfg(test)]
 mod testing;
 mod ticker;
@@ -47,7 +50,7 @@ mod watch;
 pub use catalog::{Catalog, KnownType};
 pub use compile::{COMPILE_VERB, Compiler, compile_main};
 pub use error::PluginError;
-pub use grants::{GrantPlan, grants_for};
+pub use grants::{grants_for, grants_for_any_config};
 pub use loaded::{LoadedType, Source};
 pub use recording::{Exchange, HttpError, RecordedProcess, RecordedRequest, RecordedResponse, Recording};
 pub use runner::{RunnerOptions, SandboxRunner};

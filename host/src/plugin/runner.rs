@@ -1,6 +1,6 @@
 //! Runs attempts: a fresh sandbox for each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,19 +13,23 @@ use super::attempt::AttemptParts;
 use super::bindings::exports::shiro::step::step::Failure as StepFailure;
 use super::bindings::shiro::step::types::FailureKind;
 use super::fault::Fault;
-use super::grants::{GrantPlan, all_asked, grants_for, may_have_effects};
+use super::grants::{grants_for, may_have_effects};
 use super::guest::{Call, Said, Until, call};
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
 use super::imports::process::Processes;
 use super::imports::{Noted, Notes};
-use super::limits::{CPU_WITHOUT_TIMEOUT, TIME_WITHOUT_TIMEOUT};
+use super::limits::{self, Budget, Limit};
 use super::loaded::LoadedType;
 use super::process::{AttemptProcesses, ProcessHost};
 use super::recording::Recording;
+use super::rights::Rights;
+use super::surroundings::{Job, Surroundings};
 use super::watch::Watch;
+use crate::capability::Limits;
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
+use crate::policy::{Learned, Policies};
 use crate::step::{StepRequest, StepRunner, StepSink, StepSuccess};
 
 /// What the sandboxes of a run share.
@@ -35,6 +39,12 @@ pub struct RunnerOptions {
     pub project_dir: PathBuf,
     /// The job's environment: programs may inherit it, and its proxy and CA variables hold for HTTP.
     pub job_env: Vec<(OsString, OsString)>,
+    /// The names of the variables whose values are secret.
+    pub secrets: BTreeSet<String>,
+    /// What steps may do.
+    pub policies: Arc<Policies>,
+    /// Hears what steps use, where the policies are [learning](Policies::learning).
+    pub learned: Option<Arc<Learned>>,
     /// How long programs have between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
@@ -44,6 +54,9 @@ pub struct SandboxRunner {
     types: HashMap<StepType, LoadedType>,
     processes: Arc<ProcessHost>,
     clients: Arc<Clients>,
+    job: Job,
+    policies: Arc<Policies>,
+    learned: Option<Arc<Learned>>,
     grace: Duration,
     recording: Option<Arc<Recording>>,
 }
@@ -54,14 +67,17 @@ impl SandboxRunner {
         Self {
             types: types.into_iter().map(|loaded| (loaded.step_type().clone(), loaded)).collect(),
             clients: Arc::new(Clients::new(&options.job_env)),
+            job: Job::new(&options.job_env, options.secrets, options.project_dir.clone()),
+            policies: options.policies,
+            learned: options.learned,
             processes: ProcessHost::new(options.project_dir, options.job_env),
             grace: options.grace,
             recording: None,
         }
     }
 
-    /// The same, but with what the types ask for granted, and every call that goes outside answered by this recording:
-    /// for tests of a component.
+    /// The same, but every call that goes outside is answered by this recording, if it is granted: for tests of a
+    /// component.
     pub fn replaying(self, recording: Arc<Recording>) -> Self {
         Self { recording: Some(recording), ..self }
     }
@@ -70,17 +86,24 @@ impl SandboxRunner {
         if let Some(failure) = config_failure(loaded, &request.config) {
             return Err(failure);
         }
-        let time = Time::of(loaded, request.timeout);
-        let notes = Notes::default();
-        let plan = match self.recording {
-            None => grants_for(loaded, &request.config, &request.derived),
-            Some(_) => all_asked(loaded, &request.config),
-        };
+        let decision =
+            grants_for(loaded, &self.policies, request.permissions.as_deref(), &request.config, &request.derived);
+        let guarded = request.timeout.is_none() && !loaded.builtin();
+        let limits = decision.grants.limits(&limits::usual(guarded));
+        let time = Time::of(request.timeout, &limits);
+        let rights = Rights::new(
+            loaded.step_type().as_str(),
+            loaded.builtin(),
+            decision,
+            Notes::default(),
+            self.learned.clone(),
+        );
+        let budget = Budget::of(&limits);
         let sink = Arc::clone(&request.sink);
         let running = Arc::new(self.processes.attempt());
         let config = request.config.to_string();
         let until = Until { deadline: time.deadline, cancel: request.cancel.clone() };
-        let parts = self.parts(loaded, request, plan, &time, &notes, &running);
+        let parts = self.parts(request, Arc::new(rights), budget, &time, &running);
 
         let (said, noted) = call(loaded.runtime(), loaded.pre(), parts, Call::Run(config), until).await;
         // The store is gone, and with it the only other user.
@@ -88,7 +111,7 @@ impl SandboxRunner {
             running.end(self.grace).await;
         }
         let failure = match said {
-            Said::Yes(json) => return accept(loaded, &json, &noted, &*sink),
+            Said::Yes(json) => return accept(loaded, &json, &noted, budget.output_mib, &*sink),
             Said::No(failure) => step_failure(failure),
             Said::Fault(fault) => time.failure(fault, loaded.step_type().as_str()),
         };
@@ -97,14 +120,12 @@ impl SandboxRunner {
 
     fn parts(
         &self,
-        loaded: &LoadedType,
         request: StepRequest,
-        plan: GrantPlan,
+        rights: Arc<Rights>,
+        budget: Budget,
         time: &Time,
-        notes: &Notes,
         running: &Arc<AttemptProcesses>,
     ) -> AttemptParts {
-        let hint = plan.hint(loaded);
         AttemptParts {
             terminal: request.terminal,
             context: RunContext {
@@ -116,21 +137,15 @@ impl SandboxRunner {
             },
             processes: Processes {
                 running: Some(Arc::clone(running)),
-                granted: plan.grants.process.clone(),
-                hint: hint.clone(),
                 recording: self.recording.clone(),
                 bindings: request.bindings,
             },
-            network: Network::new(
-                Arc::clone(&self.clients),
-                plan.grants,
-                hint,
-                notes.clone(),
-                Arc::clone(&request.sink),
-            )
-            .replaying(self.recording.clone()),
-            notes: notes.clone(),
-            watch: Watch::new(time.deadline, time.cpu),
+            network: Network::new(Arc::clone(&self.clients), Arc::clone(&rights), &budget, Arc::clone(&request.sink))
+                .replaying(self.recording.clone()),
+            surroundings: Surroundings::new(&rights, &self.job),
+            watch: Watch::new(time.deadline, budget.cpu_seconds),
+            rights,
+            budget,
             sink: request.sink,
         }
     }
@@ -149,7 +164,7 @@ impl StepRunner for SandboxRunner {
     }
 
     fn is_pure(&self, step_type: &StepType) -> bool {
-        self.types.get(step_type).is_some_and(|loaded| !may_have_effects(loaded))
+        self.types.get(step_type).is_some_and(|loaded| !may_have_effects(loaded, &self.policies))
     }
 }
 
@@ -158,20 +173,18 @@ struct Time {
     limit: Option<Duration>,
     by_user: bool,
     deadline: Option<Instant>,
-    cpu: Option<Duration>,
 }
 
 impl Time {
-    /// A type that is not built in has limits even where the step sets none.
-    fn of(loaded: &LoadedType, timeout: Option<Duration>) -> Self {
-        let guarded = timeout.is_none() && !loaded.builtin();
-        let limit = if guarded { Some(TIME_WITHOUT_TIMEOUT) } else { timeout };
+    /// The step's own timeout, or the limit if that is shorter.
+    fn of(timeout: Option<Duration>, limits: &Limits) -> Self {
+        let wall = limits.wall_seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let limit = timeout.into_iter().chain(wall).min();
         Self {
             limit,
-            by_user: timeout.is_some(),
+            by_user: timeout.is_some() && limit == timeout,
             // A deadline beyond what a clock can say is none.
             deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
-            cpu: guarded.then_some(CPU_WITHOUT_TIMEOUT),
         }
     }
 
@@ -196,7 +209,18 @@ fn config_failure(loaded: &LoadedType, config: &Value) -> Option<Failure> {
 
 /// Checks what a step returns, and tells of what it was denied and did without.
 #[expect(clippy::result_large_err, reason = "once per attempt, and the type of the seam")]
-fn accept(loaded: &LoadedType, json: &str, noted: &Noted, sink: &dyn StepSink) -> Result<StepSuccess, Failure> {
+fn accept(
+    loaded: &LoadedType,
+    json: &str,
+    noted: &Noted,
+    output_mib: u32,
+    sink: &dyn StepSink,
+) -> Result<StepSuccess, Failure> {
+    if json.len() > limits::bytes(output_mib) {
+        let limit = Limit::Answer(output_mib);
+        let message = format!("the component ran into a limit: {limit}");
+        return Err(Failure::new(FailureClass::Limit, limit.code(), message).with_hint(limit.hint()));
+    }
     let bad = |what: String| {
         let name = loaded.step_type();
         Failure::new(FailureClass::Plugin, "bad-output", format!("the output of `{name}` {what}"))
@@ -246,8 +270,19 @@ fn with_notes(failure: Failure, noted: Noted) -> Failure {
             transient: false,
             code: limit.code().to_owned(),
             message,
+            hint: failure.hint.or_else(|| Some(limit.hint().to_owned())),
             ..failure
         };
+    }
+    // It does without what is not there, so this need not be why it failed: it stays what it was but for the class.
+    if !noted.looked.is_empty() {
+        let mut message = failure.message;
+        let mut hints = Vec::new();
+        for denial in noted.looked {
+            message.push_str(&format!("\nit was not allowed to {}", denial.tried));
+            hints.push(denial.hint);
+        }
+        return Failure { class: FailureClass::Denied, message, hint: Some(hints.join("\n")), ..failure };
     }
     failure
 }

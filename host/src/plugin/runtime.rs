@@ -8,7 +8,8 @@ use super::attempt::Attempt;
 use super::bindings::{Guest, GuestPre};
 use super::engine_config::engine_config;
 use super::error::PluginError;
-use super::limits::MEMORY;
+use super::imports::files;
+use super::surroundings;
 use super::ticker::Ticker;
 use crate::outcome::FailureClass;
 
@@ -20,6 +21,8 @@ const BUILT_IN_CORE_INSTANCES: u32 = 8;
 const BUILT_IN_MEMORIES: u32 = 2;
 const BUILT_IN_TABLES: u32 = 4;
 
+/// Bytes that a pooled memory can grow to: all that 32 bits can name, since each attempt has a limit of its own.
+const POOLED_MEMORY: usize = 4 << 30;
 /// Bytes of a pooled memory or table that are zeroed in place between attempts; the rest goes back to the system.
 const KEEP_RESIDENT: usize = 256 << 10;
 
@@ -55,6 +58,8 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         Guest::add_to_linker::<_, HasSelf<Attempt>>(&mut linker, |attempt| attempt)?;
+        surroundings::watch(&mut linker)?;
+        files::count(&mut linker)?;
         let ticker = Ticker::new(&engine);
         Ok(Self { engine, linker, ticker })
     }
@@ -104,7 +109,7 @@ fn pool(attempts: usize) -> PoolingAllocationConfig {
         .total_core_instances(attempts.saturating_mul(BUILT_IN_CORE_INSTANCES))
         .total_memories(attempts.saturating_mul(BUILT_IN_MEMORIES))
         .total_tables(attempts.saturating_mul(BUILT_IN_TABLES))
-        .max_memory_size(MEMORY)
+        .max_memory_size(POOLED_MEMORY)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         // The kernel says which pages were written, so that only they are reset.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::capability::{Grants, Layer, NetworkPermission, Origin, Permissions};
 use crate::event::{Level, Stream};
 use crate::step::StepSink;
 
@@ -204,4 +205,12 @@ impl std::fmt::Debug for Text<'_> {
         self.0.bytes().try_for_each(|byte| write!(f, "\\{byte:02x}"))?;
         f.write_str("\"")
     }
+}
+
+/// Grants of these `scheme://host:port`, each with whether its host may have a private address.
+pub(super) fn network(entries: impl Iterator<Item = (String, bool)>) -> Grants {
+    let (urls, named): (Vec<_>, Vec<_>) = entries.unzip();
+    let network = urls.into_iter().map(|url| NetworkPermission { url, ..NetworkPermission::default() }).collect();
+    let permissions = Permissions { network, ..Permissions::default() };
+    Grants { layers: vec![Layer { origin: Origin::Asked, permissions, named, open: false }] }
 }

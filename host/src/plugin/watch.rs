@@ -12,21 +12,25 @@ use super::ticker::TICK;
 #[derive(Debug)]
 pub(super) struct Watch {
     deadline: Option<Instant>,
-    ticks_left: Option<u32>,
+    /// Seconds it may compute, and the ticks that are left of them.
+    cpu: Option<(u32, u64)>,
 }
 
 impl Watch {
-    /// `cpu` is how long it may compute.
-    pub(super) fn new(deadline: Option<Instant>, cpu: Option<Duration>) -> Self {
-        let ticks = |time: Duration| u32::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u32::MAX);
-        Self { deadline, ticks_left: cpu.map(ticks) }
+    /// `cpu` is how many seconds it may compute.
+    pub(super) fn new(deadline: Option<Instant>, cpu: Option<u32>) -> Self {
+        let ticks = |seconds: u32| {
+            let time = Duration::from_secs(u64::from(seconds));
+            u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+        };
+        Self { deadline, cpu: cpu.map(|seconds| (seconds, ticks(seconds))) }
     }
 
     /// A tick has passed while the guest computed, or it was in a host call and is back. Gives other tasks, and the timer
     /// that ends this attempt, a chance to run.
     pub(super) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        if let Some(left) = &mut self.ticks_left {
-            *left = left.checked_sub(1).ok_or_else(|| wasmtime::Error::new(Limit::Cpu))?;
+        if let Some((seconds, left)) = &mut self.cpu {
+            *left = left.checked_sub(1).ok_or_else(|| wasmtime::Error::new(Limit::Cpu(*seconds)))?;
         }
         if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Ok(UpdateDeadline::Interrupt);
@@ -41,10 +45,11 @@ mod tests {
 
     #[test]
     fn computing_is_counted_in_ticks() {
-        let mut watch = Watch::new(None, Some(2 * TICK));
-        assert!(watch.tick().is_ok());
-        assert!(watch.tick().is_ok());
-        assert_eq!(watch.tick().err().unwrap().downcast_ref::<Limit>(), Some(&Limit::Cpu));
+        let mut watch = Watch::new(None, Some(1));
+        for _ in 0..Duration::from_secs(1).as_millis() / TICK.as_millis() {
+            assert!(watch.tick().is_ok());
+        }
+        assert_eq!(watch.tick().err().unwrap().downcast_ref::<Limit>(), Some(&Limit::Cpu(1)));
     }
 
     #[test]

@@ -23,5 +23,6 @@ pub mod template;
 mod validate;
 
 pub use parse::parse;
+pub(crate) use parse::{fields, permissions};
 pub use source::Source;
 pub use validate::{StepTypes, TypeInfo, validate};

@@ -1,11 +1,13 @@
 //! The workflow as its author meant it: typed, with every default filled in. Nothing here has been checked against
 //! another step or a step type.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::condition::Condition;
+use crate::capability::Permissions;
 use crate::id::{Digest, StepId, StepType};
 
 /// A workflow file. With errors among the diagnostics it is there to be checked further, never to be run: steps that can't
@@ -95,6 +97,8 @@ pub struct Step {
     pub save_output: bool,
     /// It may run again when a process died while it ran.
     pub idempotent: bool,
+    /// What it may do at most: narrows what its type is granted. `None` narrows nothing.
+    pub permissions: Option<Arc<Permissions>>,
     /// What the step's object in the file means (see [`super::digest`]).
     pub digest: Digest,
 }

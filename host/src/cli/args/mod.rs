@@ -94,6 +94,10 @@ pub struct WorkflowArgs {
     #[arg(long)]
     pub no_cache: bool,
 
+    /// An operator's policy: bounds what steps may do, together with /etc/shiro/policy.json and $SHIRO_POLICY.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub policy: Option<PathBuf>,
+
     /// Give an input a value. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
     pub input: Vec<(String, String)>,
@@ -125,6 +129,11 @@ pub struct RunArgs {
     /// Show what would run, with each step's component and grants, and run nothing.
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Let steps do what they ask for, and write the smallest policy that allows it to policy.learned.json in the shiro
+    /// directory, for review.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub learn: bool,
 
     /// At most N steps at once. Default: settings.jobs, else the number of CPUs, at least 4.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]

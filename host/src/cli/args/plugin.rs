@@ -51,6 +51,10 @@ pub struct InspectArgs {
     #[arg(value_name = "FILE|TYPE|OCI", value_hint = ValueHint::FilePath)]
     pub target: String,
 
+    /// An operator's policy, as for `shiro run`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub policy: Option<PathBuf>,
+
     /// Where to look.
     #[command(flatten)]
     pub dirs: PluginDirs,
@@ -78,6 +82,10 @@ pub struct RunArgs {
     /// Read the config from a file, or from standard input (-).
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config_file: Option<PathBuf>,
+
+    /// An operator's policy: bounds what it may do, together with /etc/shiro/policy.json and $SHIRO_POLICY.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub policy: Option<PathBuf>,
 
     /// End it after this time, e.g. 30s or 5m.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::super::args::plugin::InspectArgs;
 use super::super::error::CliError;
+use super::super::policy;
 use super::super::project::{package_error, plugin_error};
 use super::pin::Found;
 use super::{catalog, load_target, options, shown, warn_of};
+use crate::capability::Permissions;
 use crate::id::StepType;
 use crate::package::reference::{Reference, SCHEME};
-use crate::plugin::{Catalog, LoadedType, Source};
+use crate::plugin::{Catalog, LoadedType, Source, grants_for_any_config};
+use crate::policy::Decision;
 
 /// Shows one component.
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
@@ -22,9 +25,11 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
         false => load_target(&catalog, &args.target)?,
     };
     warn_of(&catalog)?;
+    let policies = policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?;
+    let decision = grants_for_any_config(&loaded, &policies);
     match args.json {
-        true => writeln!(out, "{:#}", document(&loaded))?,
-        false => show(&loaded, out)?,
+        true => writeln!(out, "{:#}", document(&loaded, &decision))?,
+        false => show(&loaded, &decision, out)?,
     }
     Ok(0)
 }
@@ -37,7 +42,7 @@ fn in_registry(catalog: &Catalog, args: &InspectArgs) -> Result<LoadedType, CliE
     catalog.load_bytes(&StepType::new(name), &found.bytes, source).map_err(plugin_error)
 }
 
-fn document(loaded: &LoadedType) -> Value {
+fn document(loaded: &LoadedType, decision: &Decision) -> Value {
     let description = loaded.description();
     json!({
         "type": loaded.step_type(),
@@ -47,33 +52,19 @@ fn document(loaded: &LoadedType) -> Value {
         "imports": loaded.imports(),
         "exports": loaded.exports(),
         "description": description,
+        "granted": decision.granted,
+        "refused": decision.refused,
     })
 }
 
-fn show(loaded: &LoadedType, out: &mut dyn Write) -> std::io::Result<()> {
+fn show(loaded: &LoadedType, decision: &Decision, out: &mut dyn Write) -> std::io::Result<()> {
     let description = loaded.description();
     let (version, summary) = (shown(&description.version), shown(&description.summary));
     writeln!(out, "{} {version}: {summary}", loaded.step_type())?;
     writeln!(out, "  source   {}", loaded.source())?;
     writeln!(out, "  digest   {}", loaded.digest())?;
     writeln!(out, "  size     {} bytes", loaded.size())?;
-    let asks = &description.permissions;
-    if asks.is_empty() {
-        writeln!(out, "\nasks for nothing")?;
-    } else {
-        writeln!(out, "\nasks for")?;
-        for network in &asks.network {
-            writeln!(out, "  network  the host of {}", network.url)?;
-        }
-        for process in &asks.process {
-            let inherits = if process.inherit_environment { ", with the job's environment" } else { "" };
-            let program = if process.program == "*" { "any program" } else { &process.program };
-            writeln!(out, "  process  {program}{inherits}")?;
-        }
-    }
-    if !loaded.builtin() && !asks.is_empty() {
-        writeln!(out, "  (not granted: step types that are not built in run without grants)")?;
-    }
+    show_permissions(&description.permissions, decision, out)?;
     for (title, lines) in
         [("exports", loaded.exports()), ("imports (each does nothing without a grant)", loaded.imports())]
     {
@@ -84,4 +75,24 @@ fn show(loaded: &LoadedType, out: &mut dyn Write) -> std::io::Result<()> {
     }
     writeln!(out, "\nconfig schema\n{:#}", description.config_schema)?;
     writeln!(out, "\noutput schema\n{:#}", description.output_schema)
+}
+
+fn show_permissions(asks: &Permissions, decision: &Decision, out: &mut dyn Write) -> std::io::Result<()> {
+    let lines = asks.lines();
+    if lines.is_empty() {
+        return writeln!(out, "\nasks for nothing");
+    }
+    writeln!(out, "\nasks for")?;
+    for (kind, what) in lines {
+        writeln!(out, "  {kind} {what}")?;
+    }
+    for (title, lines) in [("is granted", &decision.granted), ("is not granted", &decision.refused)] {
+        if !lines.is_empty() {
+            writeln!(out, "\n{title}")?;
+        }
+        for line in lines {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
 }

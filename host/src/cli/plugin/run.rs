@@ -1,5 +1,6 @@
 //! `shiro plugin run`: one component alone, config in, output out.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::super::Exit;
 use super::super::args::plugin::RunArgs;
 use super::super::ci::Environment;
 use super::super::error::{BUG, CliError, USAGE};
+use super::super::policy;
 use super::console::Console;
 use super::{catalog, load_target, warn_of};
 use crate::engine::signals;
@@ -72,8 +74,14 @@ fn attempt(
     config: Value,
     secrets: &Arc<Secrets>,
 ) -> Result<Attempt, CliError> {
-    let options =
-        RunnerOptions { project_dir: environment.project_dir(), job_env: std::env::vars_os().collect(), grace: GRACE };
+    let options = RunnerOptions {
+        project_dir: environment.project_dir(),
+        job_env: std::env::vars_os().collect(),
+        secrets: secret_names(environment),
+        policies: Arc::new(policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?),
+        learned: None,
+        grace: GRACE,
+    };
     let console = Arc::new(Console::new(Arc::clone(secrets)));
     let (stop, cancel) = watch::channel(false);
     let request = StepRequest {
@@ -85,6 +93,7 @@ fn attempt(
         config,
         bindings: Vec::new(),
         derived: Vec::new(),
+        permissions: None,
         timeout: args.timeout,
         terminal: false,
         sink: Arc::clone(&console) as Arc<dyn crate::step::StepSink>,
@@ -147,8 +156,8 @@ fn read(from: impl io::Read, name: &str) -> Result<String, CliError> {
 /// What is masked: variables of the job that look secret, and the config's own secrets.
 fn secrets(environment: &Environment, loaded: &LoadedType, config: &Value) -> Secrets {
     let secrets = Secrets::new();
-    for (name, value) in environment.iter().filter(|(name, _)| looks_secret(name)) {
-        secrets.add(&format!("env:{name}"), value);
+    for name in secret_names(environment) {
+        secrets.add(&format!("env:{name}"), environment.get(&name).unwrap_or_default());
     }
     for name in loaded.description().secrets() {
         if let Some(value) = config.get(&name).and_then(Value::as_str) {
@@ -156,4 +165,9 @@ fn secrets(environment: &Environment, loaded: &LoadedType, config: &Value) -> Se
         }
     }
     secrets
+}
+
+/// The variables of the job whose values are secret.
+fn secret_names(environment: &Environment) -> BTreeSet<String> {
+    environment.iter().map(|(name, _)| name.to_owned()).filter(|name| looks_secret(name)).collect()
 }

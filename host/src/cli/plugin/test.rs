@@ -1,5 +1,6 @@
 //! `shiro plugin test`: a component's golden cases.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use super::warn_of;
 use crate::id::{RunId, StepId};
 use crate::outcome::{Failure, FailureClass};
 use crate::plugin::{Exchange, LoadedType, RecordedProcess, Recording, RunnerOptions, SandboxRunner};
+use crate::policy::Policies;
 use crate::secret::Secrets;
 use crate::step::{StepRequest, StepRunner as _, StepSuccess};
 
@@ -100,7 +102,15 @@ fn plural(count: usize) -> &'static str {
 /// What is wrong with a case: nothing if it holds.
 async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
     let recording = Arc::new(Recording::new(case.http.clone(), case.processes.clone()));
-    let options = RunnerOptions { project_dir: dir.to_owned(), job_env: Vec::new(), grace: Duration::ZERO };
+    let options = RunnerOptions {
+        project_dir: dir.to_owned(),
+        job_env: Vec::new(),
+        secrets: BTreeSet::new(),
+        // All that it asks for: nothing that it does reaches anything.
+        policies: Arc::new(Policies { learning: true, ..Policies::default() }),
+        learned: None,
+        grace: Duration::ZERO,
+    };
     let runner = SandboxRunner::new([loaded.clone()], options).replaying(Arc::clone(&recording));
     let console = Arc::new(Console::new(Arc::new(Secrets::new())));
     let ended = runner
@@ -113,6 +123,7 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
             config: case.config.clone(),
             bindings: Vec::new(),
             derived: Vec::new(),
+            permissions: None,
             timeout: Some(TIMEOUT),
             terminal: false,
             sink: Arc::clone(&console) as Arc<dyn crate::step::StepSink>,

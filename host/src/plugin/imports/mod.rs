@@ -1,6 +1,7 @@
 //! What a guest can call. Everything links, and nothing has an effect without a grant.
 
 pub(super) mod context;
+pub(super) mod files;
 pub(super) mod http;
 pub(super) mod log;
 pub(super) mod output;
@@ -29,6 +30,8 @@ pub(super) struct Notes {
 pub(super) struct Noted {
     /// What it tried and was refused.
     pub(super) denials: Vec<Denial>,
+    /// It looked at its variables, or its directories: it does without what it was not given.
+    pub(super) looked: Vec<Denial>,
     /// A limit that the guest was told of by an error rather than a trap.
     pub(super) limit: Option<Limit>,
 }
@@ -40,6 +43,15 @@ impl Notes {
         let denial = Denial { tried, hint };
         if noted.denials.len() < DENIALS && !noted.denials.contains(&denial) {
             noted.denials.push(denial);
+        }
+    }
+
+    /// The guest looked where this is missing: no error tells it so, and it may not need it.
+    pub(super) fn missing(&self, tried: String, hint: String) {
+        let mut noted = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let denial = Denial { tried, hint };
+        if noted.looked.len() < DENIALS && !noted.looked.contains(&denial) {
+            noted.looked.push(denial);
         }
     }
 

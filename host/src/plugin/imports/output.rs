@@ -11,7 +11,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::event::{Level, Stream};
-use crate::plugin::limits::{LOG_LINE_BYTES, Limit, OUTPUT_BYTES};
+use crate::plugin::limits::{LOG_LINE_BYTES, Limit, bytes};
 use crate::step::StepSink;
 
 /// What a stream takes at once: also what `write-zeroes` allocates at most.
@@ -25,6 +25,8 @@ const LAST_WORDS: usize = 4 << 10;
 #[derive(Clone)]
 pub(in crate::plugin) struct GuestOutput {
     sink: Arc<dyn StepSink>,
+    /// What it may write, in MiB.
+    mib: u32,
     state: Arc<Mutex<State>>,
 }
 
@@ -35,9 +37,10 @@ struct State {
 }
 
 impl GuestOutput {
-    pub(in crate::plugin) fn new(sink: Arc<dyn StepSink>) -> Self {
-        let state = State { left: OUTPUT_BYTES, cut: false, last_words: Vec::new() };
-        Self { sink, state: Arc::new(Mutex::new(state)) }
+    /// `mib` is what it may write.
+    pub(in crate::plugin) fn new(sink: Arc<dyn StepSink>, mib: u32) -> Self {
+        let state = State { left: bytes(mib), cut: false, last_words: Vec::new() };
+        Self { sink, mib, state: Arc::new(Mutex::new(state)) }
     }
 
     pub(in crate::plugin) fn sink(&self) -> &Arc<dyn StepSink> {
@@ -85,9 +88,9 @@ impl GuestOutput {
             return Ok(());
         }
         if !std::mem::replace(&mut self.lock().cut, true) {
-            self.sink.warn(&format!("output cut off: an attempt may write {} MiB to its log", OUTPUT_BYTES >> 20));
+            self.sink.warn(&format!("output cut off: an attempt may write {} MiB to its log", self.mib));
         }
-        Err(Limit::Output)
+        Err(Limit::Output(self.mib))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -215,19 +218,19 @@ mod tests {
     #[test]
     fn the_budget_holds_for_streams_and_messages_together() {
         let recorder = Recorder::new();
-        let output = GuestOutput::new(recorder.clone());
-        output.write(Stream::Stdout, &vec![b'x'; OUTPUT_BYTES - MESSAGE_COST - 2]).unwrap();
+        let output = GuestOutput::new(recorder.clone(), 1);
+        output.write(Stream::Stdout, &vec![b'x'; bytes(1) - MESSAGE_COST - 2]).unwrap();
         output.log(Level::Info, "ab", "").unwrap();
-        assert_eq!(output.log(Level::Info, "", ""), Err(Limit::Output));
-        assert_eq!(output.write(Stream::Stderr, b"y"), Err(Limit::Output));
-        assert_eq!(recorder.stdout().len(), OUTPUT_BYTES - MESSAGE_COST - 2);
+        assert_eq!(output.log(Level::Info, "", ""), Err(Limit::Output(1)));
+        assert_eq!(output.write(Stream::Stderr, b"y"), Err(Limit::Output(1)));
+        assert_eq!(recorder.stdout().len(), bytes(1) - MESSAGE_COST - 2);
         assert_eq!(recorder.stderr(), "");
         assert_eq!(recorder.warnings().len(), 1, "one notice, however often it is refused");
     }
 
     #[test]
     fn the_last_words_are_the_end_of_stderr() {
-        let output = GuestOutput::new(Recorder::new());
+        let output = GuestOutput::new(Recorder::new(), 1);
         output.write(Stream::Stderr, &[b'a'; 10_000]).unwrap();
         output.write(Stream::Stderr, b"\nthe end\n").unwrap();
         let words = output.last_words();

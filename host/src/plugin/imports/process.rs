@@ -3,21 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Notes;
-use crate::capability::ProcessPermission;
+use crate::capability::{Origin, Permissions, ProcessGrant, ProcessPermission};
 use crate::event::Level;
 use crate::plugin::attempt::Attempt;
 use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed, Error as CallError, Host, Status};
-use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, ProcessError};
+use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, Permit, ProcessError};
 use crate::plugin::recording::{Recording, StartedProcess};
+use crate::plugin::rights::Rights;
 
-/// The programs that an attempt may run, and does.
+/// The programs that an attempt runs.
 pub(in crate::plugin) struct Processes {
     /// `None` for a guest that is only asked for its description.
     pub(in crate::plugin) running: Option<Arc<AttemptProcesses>>,
-    pub(in crate::plugin) granted: Vec<ProcessPermission>,
-    /// What would allow a program that is not granted.
-    pub(in crate::plugin) hint: String,
     /// Answers in place of programs.
     pub(in crate::plugin) recording: Option<Arc<Recording>>,
     /// Variables that the guest does not see.
@@ -27,32 +24,36 @@ pub(in crate::plugin) struct Processes {
 impl Processes {
     /// Nothing can be run.
     pub(in crate::plugin) fn none() -> Self {
-        Self { running: None, granted: Vec::new(), hint: String::new(), recording: None, bindings: Vec::new() }
-    }
-
-    /// The grant for this program, and what runs it.
-    fn granted(&self, program: &str) -> Option<(&Arc<AttemptProcesses>, &ProcessPermission)> {
-        let grant = self.granted.iter().find(|grant| grant.program == "*" || grant.program == program)?;
-        Some((self.running.as_ref()?, grant))
-    }
-
-    fn deny(&self, program: &str, notes: &Notes) -> CallError {
-        let tried = format!("run the program `{}`", program.escape_debug());
-        notes.deny(tried.clone(), self.hint.clone());
-        CallError::Denied(format!("not allowed to {tried}: {}", self.hint))
+        Self { running: None, recording: None, bindings: Vec::new() }
     }
 }
 
 impl Host for Attempt {
     async fn run(&mut self, command: Command) -> Result<Completed, CallError> {
-        let Some((running, grant)) = self.processes.granted(&command.program) else {
-            return Err(self.processes.deny(&command.program, &self.notes));
+        let rights = Arc::clone(&self.rights);
+        let need = || ProcessPermission {
+            program: command.program.clone(),
+            args: Some(command.args.clone()),
+            working_dir: command.working_dir.clone(),
+            ..ProcessPermission::default()
         };
+        let granted = rights.grants().process(&command.program, &command.args);
+        let grant = match (granted, &self.processes.running) {
+            (Ok(grant), Some(_)) => grant,
+            (granted, _) => {
+                let by = granted.err().unwrap_or(Origin::Asked);
+                return Err(deny(&rights, tried(&command), &by, need()));
+            }
+        };
+        let Some(running) = &self.processes.running else { return Err(CallError::NotFound) };
+        rights.used(|| process_use(need(), &grant));
+        let secrets = Arc::clone(self.surroundings.secrets());
+        let permit = Permit { grant, trusted: rights.builtin(), secrets };
         if let Some(recording) = &self.processes.recording {
             return replay(recording, &command);
         }
         let sink = self.output.sink();
-        let done = running.run(command.into(), grant, &self.processes.bindings, sink).await;
+        let done = running.run(command.into(), &permit, &self.processes.bindings, sink).await;
         done.map(Completed::from).map_err(|error| match error {
             ProcessError::NotFound { .. } => {
                 // The guest is told the bare fact: it may have another program to try.
@@ -62,6 +63,7 @@ impl Host for Attempt {
             ProcessError::NotStarted(reason) => CallError::NotStarted(reason),
             ProcessError::TimedOut(completed) => CallError::TimedOut((*completed).into()),
             ProcessError::Invalid(reason) => CallError::Invalid(reason),
+            ProcessError::Denied { tried, by, need } => deny(&rights, tried, &by, *need),
         })
     }
 }
@@ -86,6 +88,33 @@ fn replay(recording: &Recording, command: &Command) -> Result<Completed, CallErr
         stderr: captured(recorded.stderr),
         duration_ms: 0,
     })
+}
+
+fn deny(rights: &Rights, tried: String, by: &Origin, need: ProcessPermission) -> CallError {
+    let hint = rights.deny(tried.clone(), by, &Permissions { process: vec![need], ..Permissions::default() });
+    CallError::Denied(format!("not allowed to {tried}: {hint}"))
+}
+
+/// The program, with the first of its arguments: what a grant is about.
+fn tried(command: &Command) -> String {
+    const SHOWN: usize = 4;
+    let mut tried = format!("run the program `{}`", command.program.escape_debug());
+    if let Some(first) = command.args.first() {
+        tried.push_str(&format!(" with `{}`", first.escape_debug()));
+        let more = command.args.iter().skip(1).take(SHOWN - 1).map(|arg| format!(" `{}`", arg.escape_debug()));
+        tried.extend(more);
+        if command.args.len() > SHOWN {
+            tried.push_str(" …");
+        }
+    }
+    tried
+}
+
+/// What a run used: besides the program the variables that it inherits.
+fn process_use(used: ProcessPermission, grant: &ProcessGrant) -> Permissions {
+    let (inherit_environment, environment) = (grant.inherits_all(), grant.asked_environment());
+    let used = ProcessPermission { inherit_environment, environment, ..used };
+    Permissions { process: vec![used], ..Permissions::default() }
 }
 
 impl From<Command> for process::Command {

@@ -10,15 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use rustix::fs::Access;
 use rustix::io::Errno;
 
 use super::mark;
 use super::registry::{self, Run};
 use super::streams::Pipes;
 use super::watcher::Watcher;
-use super::{Command, ProcessError, ProcessHost};
-use crate::capability::ProcessPermission;
+use super::{Command, Permit, ProcessError, ProcessHost, find};
 use crate::step::StepSink;
 
 /// Where programs are looked for when nothing else says so.
@@ -81,19 +79,26 @@ impl<'a> Launch<'a> {
     pub(super) fn new(
         host: &ProcessHost,
         command: &'a Command,
-        grant: &ProcessPermission,
+        permit: &Permit,
         bindings: &[(String, String)],
         sink: &Arc<dyn StepSink>,
     ) -> Result<Self, ProcessError> {
         check_texts(command, bindings)?;
         let dir = working_dir(host.project_dir(), command)?;
+        find::check_dir(command, permit, host.project_dir(), &dir)?;
         let mark = mark::new_item();
-        let mut environment = environment(&host.environment, command, grant, &dir, sink);
+        let mut environment = environment(&host.environment, command, permit, &dir, sink);
         environment.extend(bindings.iter().map(|(name, value)| (name.into(), value.into())));
         environment.insert(mark::VARIABLE.into(), mark::value(host.environment.outer_mark.as_deref(), &mark));
         check_sizes(command, &environment)?;
-        let path = environment.get(OsStr::new("PATH")).map_or(OsStr::new(MINIMAL_PATH), OsString::as_os_str);
-        let program = find(&command.program, path, &dir)?;
+        let program = if permit.trusted {
+            let path = environment.get(OsStr::new("PATH")).map_or(OsStr::new(MINIMAL_PATH), OsString::as_os_str);
+            find::find(&command.program, path, &dir)?
+        } else {
+            let path = host.environment.variables.get(OsStr::new("PATH"));
+            let path = path.map_or(OsStr::new(MINIMAL_PATH), OsString::as_os_str);
+            find::find_safely(command, permit, path, host.project_dir(), &dir)?
+        };
         Ok(Self { command, program, environment, dir, mark })
     }
 
@@ -220,12 +225,12 @@ fn working_dir(project_dir: &Path, command: &Command) -> Result<PathBuf, Process
 fn environment(
     job: &JobEnvironment,
     command: &Command,
-    grant: &ProcessPermission,
+    permit: &Permit,
     dir: &Path,
     sink: &Arc<dyn StepSink>,
 ) -> BTreeMap<OsString, OsString> {
     let mut environment = BTreeMap::new();
-    if grant.inherit_environment {
+    if permit.trusted && permit.grant.inherits_all() {
         environment.clone_from(&job.variables);
         if command.working_dir.is_some() {
             environment.insert("PWD".into(), dir.into());
@@ -233,6 +238,16 @@ fn environment(
         environment.extend(command.env.iter().map(|(name, value)| (name.into(), value.into())));
         return environment;
     }
+    let inherited = job.variables.iter().filter(|(name, _)| {
+        name.to_str().is_some_and(|name| {
+            let granted = match permit.secrets.contains(name) {
+                true => permit.grant.inherits_by_name(name),
+                false => permit.grant.inherits(name),
+            };
+            granted && !injects(name)
+        })
+    });
+    environment.extend(inherited.map(|(name, value)| (name.clone(), value.clone())));
     environment.insert("PATH".into(), MINIMAL_PATH.into());
     for (name, value) in &command.env {
         if injects(name) {
@@ -250,66 +265,6 @@ fn environment(
 
 fn injects(name: &str) -> bool {
     INJECTING.contains(&name) || INJECTING_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// The file that a program's name stands for, as a shell finds it.
-fn find(program: &str, path: &OsStr, dir: &Path) -> Result<PathBuf, ProcessError> {
-    if program.contains('/') {
-        let file = dir.join(program);
-        return match fs::metadata(&file) {
-            Ok(metadata) if metadata.is_dir() => {
-                Err(ProcessError::NotStarted(format!("`{program}` is a directory: name a program in it")))
-            }
-            Ok(_) if is_executable(&file) => Ok(file),
-            Ok(_) => Err(not_executable(program, &file)),
-            Err(error) if is_missing(&error) => Err(not_found(program, format!("there is no file {}", file.display()))),
-            Err(error) => Err(ProcessError::NotStarted(format!("`{program}` can't be started: {error}"))),
-        };
-    }
-    let mut found = None;
-    for entry in std::env::split_paths(path) {
-        // A relative or empty entry means the directory that the program runs in.
-        let file = dir.join(entry).join(program);
-        if fs::metadata(&file).is_ok_and(|metadata| metadata.is_file()) {
-            if is_executable(&file) {
-                return Ok(file);
-            }
-            found.get_or_insert(file);
-        }
-    }
-    match found {
-        Some(file) => Err(not_executable(program, &file)),
-        None => Err(not_found(program, not_on_path_hint(program, path, dir))),
-    }
-}
-
-fn is_executable(file: &Path) -> bool {
-    rustix::fs::access(file, Access::EXEC_OK).is_ok()
-}
-
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-fn not_found(program: &str, hint: String) -> ProcessError {
-    ProcessError::NotFound { program: program.to_owned(), hint }
-}
-
-fn not_on_path_hint(program: &str, path: &OsStr, dir: &Path) -> String {
-    if program.contains(char::is_whitespace) {
-        return "it holds a space: a program's name and its arguments are given apart".to_owned();
-    }
-    if dir.join(program).is_file() {
-        return format!("it is not on PATH, but a file in {}: write `./{program}`", dir.display());
-    }
-    format!("it is in no directory of PATH ({}): install it in the job's image, or give its path", path.display())
-}
-
-fn not_executable(program: &str, file: &Path) -> ProcessError {
-    ProcessError::NotStarted(format!(
-        "`{program}` can't be started: {} is not executable. Run `chmod +x {0}` (in git: `git update-index --chmod=+x`)",
-        file.display()
-    ))
 }
 
 /// The system refused to start a program that is there.
@@ -372,17 +327,5 @@ mod tests {
         );
         assert_eq!(job.variables.keys().collect::<Vec<_>>(), ["SHIROX"]);
         assert_eq!(job.outer_mark.as_deref(), Some(OsStr::new("outer.1")));
-    }
-
-    #[test]
-    fn a_relative_entry_of_path_means_the_working_directory() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("tool");
-        std::os::unix::fs::symlink("/bin/sh", &file).unwrap();
-        for path in [".", "", "/nonexistent:."] {
-            assert_eq!(find("tool", OsStr::new(path), dir.path()).unwrap().file_name(), file.file_name(), "{path:?}");
-        }
-        let missing = find("tool", OsStr::new("/nonexistent"), dir.path());
-        assert!(matches!(missing, Err(ProcessError::NotFound { hint, .. }) if hint.contains("./tool")));
     }
 }

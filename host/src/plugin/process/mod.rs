@@ -19,6 +19,7 @@
 
 mod ending;
 mod exit;
+mod find;
 mod launch;
 mod mark;
 #[cfg(target_os = "linux")]
@@ -30,13 +31,14 @@ mod watcher;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::capability::ProcessPermission;
+use crate::capability::{Origin, ProcessGrant, ProcessPermission};
 use crate::step::StepSink;
 
 use registry::Run;
@@ -124,6 +126,28 @@ pub enum ProcessError {
     /// Something in the command can't be used: what, and what to do instead.
     #[error("{0}")]
     Invalid(String),
+    /// The grant does not go so far.
+    #[error("not allowed to {tried}")]
+    Denied {
+        /// What was tried.
+        tried: String,
+        /// Whose grant it is.
+        by: Origin,
+        /// The least that would allow it.
+        need: Box<ProcessPermission>,
+    },
+}
+
+/// What a program may have, and how far it is trusted.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// What it inherits, where it runs, which file it is.
+    pub grant: ProcessGrant,
+    /// The step that runs it is part of shiro, so that what it asks for is what the workflow says. For others, programs
+    /// that anybody could have put there don't run, and nothing that makes a program load something else is passed on.
+    pub trusted: bool,
+    /// The names of the job's variables that are secret.
+    pub secrets: Arc<BTreeSet<String>>,
 }
 
 /// What all steps' processes share: the project's directory, the job's environment, the watcher. One for each shiro
@@ -201,20 +225,20 @@ pub struct AttemptProcesses {
 }
 
 impl AttemptProcesses {
-    /// Runs a program to its end, and ends what it left running. Whether the program may run at all is the caller's
-    /// question; `grant` decides only what it inherits. `bindings` are variables that no one else can set or replace.
+    /// Runs a program to its end, and ends what it left running. Whether the program may run with these arguments is the
+    /// caller's question; `permit` decides what it inherits, where it runs and which file it is. `bindings` are variables that no one else can set or replace.
     /// What it writes goes to `sink` as it comes. Needs a tokio runtime with its I/O and time drivers.
     ///
     /// A future that is dropped leaves the program running until [`AttemptProcesses::end`].
     pub async fn run(
         &self,
         command: Command,
-        grant: &ProcessPermission,
+        permit: &Permit,
         bindings: &[(String, String)],
         sink: &Arc<dyn StepSink>,
     ) -> Result<Completed, ProcessError> {
         let watcher = self.host.ready(sink);
-        let launch = launch::Launch::new(&self.host, &command, grant, bindings, sink)?;
+        let launch = launch::Launch::new(&self.host, &command, permit, bindings, sink)?;
         let started = Instant::now();
         let (run, pipes) = launch.start(watcher, sink)?;
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&run));

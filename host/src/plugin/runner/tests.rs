@@ -35,6 +35,9 @@ impl Bench {
         let options = RunnerOptions {
             project_dir: dir.path().to_owned(),
             job_env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+            secrets: Default::default(),
+            policies: Arc::default(),
+            learned: None,
             grace: Duration::from_millis(200),
         };
         let runner = SandboxRunner::new(types, options);
@@ -51,6 +54,7 @@ impl Bench {
             config,
             bindings: vec![],
             derived: vec![],
+            permissions: None,
             timeout: None,
             terminal: false,
             sink: Arc::clone(&self.recorder) as Arc<dyn crate::step::StepSink>,
@@ -422,7 +426,7 @@ async fn a_denied_program_makes_a_failure_one_of_denial() {
         assert_eq!(failure.class, FailureClass::Denied, "{failure:?}");
         assert!(!failure.transient);
         assert!(failure.message.ends_with("it was not allowed to run the program `git`"), "{}", failure.message);
-        assert!(failure.hint.unwrap().contains("third-party steps run without grants"));
+        assert!(failure.hint.unwrap().contains("does not ask for it"));
     }
 }
 

@@ -6,15 +6,15 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::workflow::{digest, duration, json, suggest};
 
 /// The members of one object that have not been taken yet. `null` is the same as leaving a field out.
-pub(super) struct Fields<'a> {
-    pub(super) pointer: String,
-    pub(super) members: Map<String, Value>,
-    pub(super) problems: &'a mut Vec<Diagnostic>,
+pub(crate) struct Fields<'a> {
+    pub(crate) pointer: String,
+    pub(crate) members: Map<String, Value>,
+    pub(crate) problems: &'a mut Vec<Diagnostic>,
 }
 
 impl<'a> Fields<'a> {
     /// Reports the fields that are not known. `$schema` and keys that begin with `x-` are dropped.
-    pub(super) fn new(
+    pub(crate) fn new(
         pointer: String,
         mut members: Map<String, Value>,
         known: &[&str],
@@ -27,19 +27,19 @@ impl<'a> Fields<'a> {
         Self { pointer, members, problems }
     }
 
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         self.members.swap_remove(name).filter(|value| !value.is_null())
     }
 
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.problems.push(diagnostic);
     }
 
-    pub(super) fn place(&self, name: &str) -> Place {
+    pub(crate) fn place(&self, name: &str) -> Place {
         json::member(&self.pointer, name)
     }
 
-    pub(super) fn wrong_type(&mut self, name: &str, expected: &str, found: &Value) {
+    pub(crate) fn wrong_type(&mut self, name: &str, expected: &str, found: &Value) {
         let problem = Diagnostic::error(
             "wrong-type",
             self.place(name),
@@ -51,17 +51,17 @@ impl<'a> Fields<'a> {
         });
     }
 
-    pub(super) fn out_of_range(&mut self, name: &str, allowed: &str) {
+    pub(crate) fn out_of_range(&mut self, name: &str, allowed: &str) {
         let place = self.place(name);
         self.report(Diagnostic::error("out-of-range", place, format!("`{name}` is {allowed}")));
     }
 
-    pub(super) fn missing(&mut self, name: &str, hint: &str) {
+    pub(crate) fn missing(&mut self, name: &str, hint: &str) {
         let place = Place::value(self.pointer.clone());
         self.report(Diagnostic::error("missing-field", place, format!("`{name}` is missing")).with_hint(hint));
     }
 
-    pub(super) fn string(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn string(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(text),
             other => {
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
             Value::Bool(flag) => Some(flag),
             other => {
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number from `min` to `max`. Numbers such as `3.0` are whole.
-    pub(super) fn whole(&mut self, name: &str, min: u32, max: u32) -> Option<u32> {
+    pub(crate) fn whole(&mut self, name: &str, min: u32, max: u32) -> Option<u32> {
         let number = self.number(name)?;
         if number.fract() != 0.0 || number < f64::from(min) || number > f64::from(max) {
             self.out_of_range(name, &format!("a whole number from {min} to {max}"));
@@ -92,7 +92,7 @@ impl<'a> Fields<'a> {
         Some(number as u32)
     }
 
-    pub(super) fn number(&mut self, name: &str) -> Option<f64> {
+    pub(crate) fn number(&mut self, name: &str) -> Option<f64> {
         match self.take(name)? {
             Value::Number(number) => number.as_f64(),
             other => {
@@ -102,7 +102,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn duration(&mut self, name: &str) -> Option<std::time::Duration> {
+    pub(crate) fn duration(&mut self, name: &str) -> Option<std::time::Duration> {
         let value = self.take(name)?;
         duration::read(&value)
             .map_err(|message| {
@@ -112,7 +112,7 @@ impl<'a> Fields<'a> {
             .ok()
     }
 
-    pub(super) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+    pub(crate) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
         match self.take(name)? {
             Value::Object(object) => Some(object),
             other => {
@@ -124,7 +124,7 @@ impl<'a> Fields<'a> {
 
     /// The strings of an array. One that is no string is reported and left out, with an empty string in its stead, so that
     /// the others keep their indices.
-    pub(super) fn strings(&mut self, name: &str) -> Vec<String> {
+    pub(crate) fn strings(&mut self, name: &str) -> Vec<String> {
         let items = match self.take(name) {
             None => return Vec::new(),
             Some(Value::Array(items)) => items,

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
+use super::permissions;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::{Digest, StepId, StepType};
 use crate::workflow::condition::Condition;
@@ -25,6 +27,7 @@ const STEP_FIELDS: &[&str] = &[
     "quiet",
     "save_output",
     "idempotent",
+    "permissions",
 ];
 const RETRY_FIELDS: &[&str] = &["max_attempts", "delay", "backoff", "max_delay"];
 
@@ -96,6 +99,7 @@ impl Steps {
         let condition = self.read_condition(fields);
         let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero());
         let retry = read_retry(fields);
+        let permissions = permissions::read_member(fields, "permissions").map(Arc::new);
         let mut flag = |name, default| fields.boolean(name).unwrap_or(default);
         let step = Step {
             index,
@@ -111,6 +115,7 @@ impl Steps {
             condition,
             timeout,
             retry,
+            permissions,
             digest,
         };
         self.ids.entry(step.id.clone()).or_default().kept = true;

@@ -100,6 +100,27 @@ fn every_field_is_read() {
 }
 
 #[test]
+fn permissions_narrow_and_nothing_at_all_is_nothing_to_narrow() {
+    let of = |permissions: Value| {
+        let step = json!({ "id": "a", "type": "print", "permissions": permissions });
+        clean(&json!({ "name": "w", "steps": [step] })).steps[0].permissions.clone()
+    };
+    assert!(of(json!({})).is_some_and(|permissions| permissions.is_empty()));
+    let some = of(json!({ "network": [{ "url": "https://a.b", "methods": ["GET"] }], "environment": ["A"] })).unwrap();
+    assert_eq!((some.network[0].url.as_str(), some.environment.len()), ("https://a.b", 1));
+    assert!(of(Value::Null).is_none());
+    for (wrong, says) in [
+        (r#""permissions": []"#, "`permissions` is an object"),
+        (r#""permissions": { "netwrk": [] }"#, "did you mean `network`?"),
+        (r#""permissions": { "files": [{ "path": "." }] }"#, "never granted"),
+        (r#""permissions": { "process": [{ "args": [] }] }"#, "`program` is missing"),
+    ] {
+        let report = step_report(wrong);
+        assert!(report.contains(says), "{wrong}: {report}");
+    }
+}
+
+#[test]
 fn zero_is_the_default_as_in_older_workflows() {
     let workflow = clean(&json!({ "name": "w", "steps": [{
         "id": "a", "type": "print", "timeout": 0, "if": false,

@@ -14,24 +14,31 @@ use tokio::time::{Instant, Sleep, sleep};
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::plugin::imports::Notes;
-use crate::plugin::limits::{HTTP_BODY_BYTES, Limit};
+use crate::plugin::limits::{Limit, bytes};
 
 /// How many body bytes an attempt has left in one direction.
 #[derive(Clone)]
 pub(super) struct Budget {
     left: Arc<AtomicU64>,
+    /// What there was at first, in MiB.
+    mib: u32,
     notes: Notes,
 }
 
 impl Budget {
-    pub(super) fn new(notes: Notes) -> Self {
-        Self { left: Arc::new(AtomicU64::new(HTTP_BODY_BYTES)), notes }
+    pub(super) fn new(notes: Notes, mib: u32) -> Self {
+        Self { left: Arc::new(AtomicU64::new(bytes(mib) as u64)), mib, notes }
+    }
+
+    /// All of it, in bytes.
+    fn total(&self) -> u64 {
+        bytes(self.mib) as u64
     }
 
     fn spend(&self, bytes: usize) -> bool {
         let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes as u64));
         if spent.is_err() {
-            self.notes.limit(Limit::HttpBody);
+            self.notes.limit(Limit::HttpBody(self.mib));
         }
         spent.is_ok()
     }
@@ -62,7 +69,7 @@ impl Stream for Outgoing {
             // Trailers are dropped: HTTP/1 servers ignore them unless they asked.
             let Ok(data) = frame.into_data() else { continue };
             if !self.budget.spend(data.len()) {
-                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(HTTP_BODY_BYTES)))));
+                return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.budget.total())))));
             }
             return Poll::Ready(Some(Ok(data)));
         }
@@ -101,7 +108,7 @@ impl Body for Incoming {
         self.silence.as_mut().reset(Instant::now() + patience);
         let frame = match frame {
             Some(Ok(frame)) if frame.data_ref().is_none_or(|data| self.budget.spend(data.len())) => Some(Ok(frame)),
-            Some(Ok(_)) => Some(Err(Error::HttpResponseBodySize(Some(HTTP_BODY_BYTES)))),
+            Some(Ok(_)) => Some(Err(Error::HttpResponseBodySize(Some(self.budget.total())))),
             Some(Err(_)) => Some(Err(Error::HttpResponseIncomplete)),
             None => None,
         };

@@ -12,6 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
 
 use super::target::{Prohibited, Target, check};
+use crate::capability::PrivateRanges;
 use crate::net::is_loopback_name;
 use crate::net::trust::{Trust, trust};
 
@@ -29,7 +30,7 @@ pub(in crate::plugin) struct Clients {
 /// was granted must not serve a step that may not reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Route {
-    Direct { private: bool },
+    Direct { private: PrivateRanges },
     Proxy(String),
 }
 
@@ -68,7 +69,7 @@ impl Clients {
         let proxy = self.proxy(target);
         let route = match &proxy {
             Some(proxy) => Route::Proxy(proxy.uri().to_string()),
-            None => Route::Direct { private: target.private },
+            None => Route::Direct { private: target.private.clone() },
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
@@ -112,9 +113,9 @@ fn build(route: &Route, proxy: Option<&Intercept>, trust: &Trust) -> Result<reqw
         .connect_timeout(CONNECT_TIMEOUT)
         .no_proxy();
     builder = match route {
-        Route::Direct { private } => builder.dns_resolver(Arc::new(CheckedResolver { private: *private })),
+        Route::Direct { private } => builder.dns_resolver(Arc::new(CheckedResolver { private: private.clone() })),
         // It is the proxy that looks the target's name up; its own address is the job's business.
-        Route::Proxy(_) => builder.dns_resolver(Arc::new(CheckedResolver { private: true })),
+        Route::Proxy(_) => builder.dns_resolver(Arc::new(CheckedResolver { private: PrivateRanges::any() })),
     };
     if let Some(intercept) = proxy {
         let mut proxy = reqwest::Proxy::all(intercept.uri().to_string())
@@ -135,15 +136,15 @@ fn first(job_env: &[(OsString, OsString)], names: &[&str]) -> String {
 /// Looks a name up once and gives out only the addresses that pass: nothing else is dialled, whatever a second look-up
 /// would say.
 struct CheckedResolver {
-    private: bool,
+    private: PrivateRanges,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
+        let private = self.private.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed = filter(&found, name.as_str(), private)?;
+            let allowed = filter(&found, name.as_str(), &private)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -152,7 +153,7 @@ impl Resolve for CheckedResolver {
 fn filter(
     found: &[SocketAddr],
     name: &str,
-    private: bool,
+    private: &PrivateRanges,
 ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let mut allowed = Vec::new();
     let mut prohibited: Option<Prohibited> = None;
@@ -174,9 +175,10 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::capability::NetworkPermission;
 
     fn target(url: &str) -> Target {
-        Target { url: Url::parse(url).unwrap(), private: true }
+        Target { url: Url::parse(url).unwrap(), private: PrivateRanges::any(), used: NetworkPermission::default() }
     }
 
     fn clients(entries: &[(&str, &str)]) -> Clients {
@@ -212,11 +214,11 @@ mod tests {
             .iter()
             .map(|text| text.parse().unwrap())
             .collect();
-        assert_eq!(filter(&found, "a.example", false).unwrap(), found[..1]);
-        assert_eq!(filter(&found, "a.example", true).unwrap(), found);
-        let error = filter(&found[1..], "a.example", false).unwrap_err();
+        assert_eq!(filter(&found, "a.example", &PrivateRanges::none()).unwrap(), found[..1]);
+        assert_eq!(filter(&found, "a.example", &PrivateRanges::any()).unwrap(), found);
+        let error = filter(&found[1..], "a.example", &PrivateRanges::none()).unwrap_err();
         assert!(error.is::<Prohibited>());
         let metadata: Vec<SocketAddr> = vec!["169.254.169.254:0".parse().unwrap()];
-        assert!(filter(&metadata, "a.example", true).is_err());
+        assert!(filter(&metadata, "a.example", &PrivateRanges::any()).is_err());
     }
 }

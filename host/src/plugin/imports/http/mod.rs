@@ -35,10 +35,11 @@ use self::body::{Budget, Incoming, Outgoing};
 pub(in crate::plugin) use self::client::Clients;
 use self::target::{Prohibited, Refusal, Target, target};
 use super::Notes;
-use crate::capability::Grants;
+use crate::capability::{NetworkPermission, Permissions, PrivateRanges};
 use crate::event::Level;
-use crate::plugin::limits::HTTP_REQUESTS;
+use crate::plugin::limits;
 use crate::plugin::recording::Recording;
+use crate::plugin::rights::Rights;
 use crate::step::StepSink;
 
 /// The longest wait for an answer's head, and for the next part of its body, where the guest sets none.
@@ -54,10 +55,7 @@ struct Shared {
     clients: Arc<Clients>,
     /// Answers in place of the network.
     recording: Option<Arc<Recording>>,
-    grants: Grants,
-    /// What would allow a host that is not granted.
-    hint: String,
-    notes: Notes,
+    rights: Arc<Rights>,
     sink: Arc<dyn StepSink>,
     sent: Budget,
     received: Budget,
@@ -67,24 +65,22 @@ struct Shared {
 type Answer = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Network {
-    /// `hint` says what would allow a host that is not granted.
     pub(in crate::plugin) fn new(
         clients: Arc<Clients>,
-        grants: Grants,
-        hint: String,
-        notes: Notes,
+        rights: Arc<Rights>,
+        budget: &limits::Budget,
         sink: Arc<dyn StepSink>,
     ) -> Self {
+        let budget_of = |notes: &Notes| Budget::new(notes.clone(), budget.http_mib);
+        let places = usize::try_from(budget.open_requests).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             clients,
             recording: None,
-            grants,
-            hint,
             sink,
-            sent: Budget::new(notes.clone()),
-            received: Budget::new(notes.clone()),
-            places: Arc::new(Semaphore::new(HTTP_REQUESTS)),
-            notes,
+            sent: budget_of(rights.notes()),
+            received: budget_of(rights.notes()),
+            places: Arc::new(Semaphore::new(places)),
+            rights,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -139,10 +135,12 @@ impl Shared {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
         let origin = target.url.origin().ascii_serialization();
         let head_patience = patience(options.connect_timeout).saturating_add(patience(options.first_byte_timeout));
+        let (private, used) = (target.private.clone(), target.used.clone());
+        self.rights.used(|| Permissions { network: vec![used.clone()], ..Permissions::default() });
         let request = self.request(target, request);
         let response = match tokio::time::timeout(head_patience, client.execute(request)).await {
             Err(_) => return Err(Error::HttpResponseTimeout),
-            Ok(Err(error)) => return Err(self.explain(&origin, &error)),
+            Ok(Err(error)) => return Err(self.explain(&origin, &error, &private, &used)),
             Ok(Ok(response)) => response,
         };
         let between_parts = patience(options.between_bytes_timeout);
@@ -155,25 +153,35 @@ impl Shared {
         if request.method() == Method::CONNECT || request.method() == Method::TRACE {
             return Err(Error::HttpRequestMethodInvalid);
         }
-        target(request.uri(), &self.grants).map_err(|refusal| match refusal {
+        target(request.method(), request.uri(), self.rights.grants()).map_err(|refusal| match *refusal {
             Refusal::InvalidUri => Error::HttpRequestUriInvalid,
             Refusal::UriTooLong => Error::HttpRequestUriTooLong,
-            Refusal::NotGranted { origin } => {
-                self.notes.deny(format!("send a request to {origin}"), self.hint.clone());
+            Refusal::NotGranted { tried, by, need } => {
+                self.rights.deny(tried, &by, &Permissions { network: vec![need], ..Permissions::default() });
                 Error::HttpRequestDenied
             }
-            Refusal::Prohibited(prohibited) => self.prohibit(&prohibited),
+            Refusal::Prohibited(prohibited, private, need) => self.prohibit(&prohibited, &private, &need),
         })
     }
 
-    fn prohibit(&self, prohibited: &Prohibited) -> Error {
-        let hint = if prohibited.metadata {
-            "metadata services hand out credentials: no step may reach one"
-        } else {
-            "a host that comes out of a step's output may not have a private address: write it into the workflow, an \
-             input or a variable"
-        };
-        self.notes.deny(format!("send a request to {prohibited}"), hint.to_owned());
+    fn prohibit(&self, prohibited: &Prohibited, private: &PrivateRanges, need: &NetworkPermission) -> Error {
+        let tried = format!("send a request to {prohibited}");
+        let refused = prohibited.ip.and_then(|ip| Some((ip.to_canonical(), private.refuser(ip)?)));
+        match refused {
+            Some((ip, by)) if !prohibited.metadata && !self.rights.builtin() => {
+                let range = format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 });
+                let need = NetworkPermission { private: vec![range], ..need.clone() };
+                self.rights.deny(tried, by, &Permissions { network: vec![need], ..Permissions::default() });
+            }
+            _ if prohibited.metadata => {
+                self.rights.deny_always(tried, "metadata services hand out credentials: no step may reach one");
+            }
+            _ => self.rights.deny_always(
+                tried,
+                "a host that comes out of a step's output may not have a private address: write it into the workflow, an \
+                 input or a variable",
+            ),
+        }
         Error::DestinationIpProhibited
     }
 
@@ -189,9 +197,15 @@ impl Shared {
     }
 
     /// What the guest is told; the log gets the details, which WASI's error has no place for.
-    fn explain(&self, origin: &str, error: &reqwest::Error) -> Error {
+    fn explain(
+        &self,
+        origin: &str,
+        error: &reqwest::Error,
+        private: &PrivateRanges,
+        used: &NetworkPermission,
+    ) -> Error {
         if let Some(prohibited) = error::find::<Prohibited>(error) {
-            return self.prohibit(prohibited);
+            return self.prohibit(prohibited, private, used);
         }
         let told = error::classify(error);
         let details = error::chain(error);

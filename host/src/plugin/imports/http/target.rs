@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use http::Method;
 use http::uri::Uri;
 use url::{Host, Url};
 
 use super::address::{Reach, is_metadata_name, reach};
-use crate::capability::Grants;
+use crate::capability::{Destination, Grants, NetworkPermission, Origin, PrivateRanges};
 
 /// The longest URL.
 const URL_BYTES: usize = 32 << 10;
@@ -16,8 +17,10 @@ const URL_BYTES: usize = 32 << 10;
 pub(super) struct Target {
     /// The URL to ask: what was checked is what is dialled.
     pub(super) url: Url,
-    /// Addresses that are not the internet's are fine.
-    pub(super) private: bool,
+    /// Which addresses that are not the internet's are fine.
+    pub(super) private: PrivateRanges,
+    /// What was used of the grants.
+    pub(super) used: NetworkPermission,
 }
 
 /// Why a request is not sent.
@@ -27,13 +30,17 @@ pub(super) enum Refusal {
     InvalidUri,
     /// Longer than anybody needs.
     UriTooLong,
-    /// Not granted: what was tried, and what would allow it.
+    /// Not granted.
     NotGranted {
-        /// `scheme://host:port`.
-        origin: String,
+        /// What was tried, without path and query.
+        tried: String,
+        /// Who does not allow it.
+        by: Origin,
+        /// The least that would.
+        need: NetworkPermission,
     },
     /// Granted, but the address is not one to send this to.
-    Prohibited(Prohibited),
+    Prohibited(Prohibited, PrivateRanges, NetworkPermission),
 }
 
 /// An address that nothing is sent to.
@@ -42,70 +49,76 @@ pub(super) enum Refusal {
 pub(super) struct Prohibited {
     /// The host, with its address if that came from a name.
     pub(super) host: String,
+    /// The address; `None` for a name that is refused as such.
+    pub(super) ip: Option<IpAddr>,
     /// It serves a cloud's credentials; otherwise it is private.
     pub(super) metadata: bool,
 }
 
-/// Checks a request's URI against what is granted. Names are looked up later: [`check`] is for their addresses.
-pub(super) fn target(uri: &Uri, grants: &Grants) -> Result<Target, Refusal> {
+/// Checks a request against what is granted. Names are looked up later: [`check`] is for their addresses.
+pub(super) fn target(method: &Method, uri: &Uri, grants: &Grants) -> Result<Target, Box<Refusal>> {
     let text = uri.to_string();
     if text.len() > URL_BYTES {
-        return Err(Refusal::UriTooLong);
+        return Err(Box::new(Refusal::UriTooLong));
     }
     // `user@host` is either a credential in a place that gets logged, or a trick on the reader.
     if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
-        return Err(Refusal::InvalidUri);
+        return Err(Box::new(Refusal::InvalidUri));
     }
-    let url = Url::parse(&text).map_err(|_| Refusal::InvalidUri)?;
+    let url = Url::parse(&text).map_err(|_| Box::new(Refusal::InvalidUri))?;
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-        return Err(Refusal::InvalidUri);
+        return Err(Box::new(Refusal::InvalidUri));
     };
-    let Some(grant) = grants.network(url.scheme(), host, port) else {
-        return Err(Refusal::NotGranted { origin: format!("{}://{host}:{port}", url.scheme()) });
+    let destination = Destination { method: method.as_str(), scheme: url.scheme(), host, port, path: url.path() };
+    let need = NetworkPermission {
+        url: url.origin().ascii_serialization(),
+        methods: vec![method.to_string()],
+        private: grants.ranges_in_repository(destination),
+        ..NetworkPermission::default()
     };
-    let private = grant.private;
-    match url.host() {
-        Some(Host::Ipv4(ip)) => check(ip.into(), host, private),
-        Some(Host::Ipv6(ip)) => check(ip.into(), host, private),
-        _ if is_metadata_name(host) => Err(Prohibited { host: host.to_owned(), metadata: true }),
+    let private = grants.network(destination).map_err(|by| {
+        let path = if grants.is_about_the_path(&by, destination) { ", to a path that is not granted" } else { "" };
+        let tried = format!("send a {method} request to {}://{host}:{port}{path}", url.scheme());
+        Box::new(Refusal::NotGranted { tried, by, need: need.clone() })
+    })?;
+    let checked = match url.host() {
+        Some(Host::Ipv4(ip)) => check(ip.into(), host, &private),
+        Some(Host::Ipv6(ip)) => check(ip.into(), host, &private),
+        _ if is_metadata_name(host) => Err(Prohibited { host: host.to_owned(), ip: None, metadata: true }),
         _ => Ok(()),
+    };
+    match checked {
+        Ok(()) => Ok(Target { url, private, used: need }),
+        Err(prohibited) => Err(Box::new(Refusal::Prohibited(prohibited, private, need))),
     }
-    .map_err(Refusal::Prohibited)?;
-    Ok(Target { url, private })
 }
 
 /// Checks an address that `host` stands for.
-pub(super) fn check(ip: IpAddr, host: &str, private: bool) -> Result<(), Prohibited> {
+pub(super) fn check(ip: IpAddr, host: &str, private: &PrivateRanges) -> Result<(), Prohibited> {
     let metadata = match reach(ip) {
         Reach::Metadata => true,
-        Reach::Private if !private => false,
+        Reach::Private if !private.allow(ip) => false,
         Reach::Private | Reach::Global => return Ok(()),
     };
     let literal = host.trim_start_matches('[').trim_end_matches(']') == ip.to_string();
     let host = if literal { host.to_owned() } else { format!("{host} ({ip})") };
-    Err(Prohibited { host, metadata })
+    Err(Prohibited { host, ip: Some(ip), metadata })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability::NetworkGrant;
+    use crate::plugin::testing::network;
 
-    fn grants(entries: &[(&str, &str, u16, bool)]) -> Grants {
-        let network = entries
-            .iter()
-            .map(|&(scheme, host, port, private)| NetworkGrant {
-                scheme: scheme.into(),
-                host: host.into(),
-                port,
-                private,
-            })
-            .collect();
-        Grants { network, ..Grants::default() }
+    #[expect(clippy::result_large_err, reason = "so that tests can match it")]
+    fn ask(uri: &str, grants: &Grants) -> Result<Target, Refusal> {
+        target(&Method::GET, &uri.parse().unwrap(), grants).map_err(|refusal| *refusal)
     }
 
-    fn ask(uri: &str, grants: &Grants) -> Result<Target, Refusal> {
-        target(&uri.parse().unwrap(), grants)
+    fn grants(entries: &[(&str, &str, u16, bool)]) -> Grants {
+        let entry =
+            |&(scheme, host, port, named): &(&str, &str, u16, bool)| (format!("{scheme}://{host}:{port}"), named);
+        network(entries.iter().map(entry))
     }
 
     #[test]
@@ -127,7 +140,9 @@ mod tests {
     #[test]
     fn a_refusal_names_no_path_and_no_query() {
         let refusal = ask("https://evil.example/secret?token=1", &Grants::default()).unwrap_err();
-        assert_eq!(refusal, Refusal::NotGranted { origin: "https://evil.example:443".into() });
+        let Refusal::NotGranted { tried, need, .. } = refusal else { panic!("{refusal:?}") };
+        assert_eq!(tried, "send a GET request to https://evil.example:443");
+        assert_eq!(need.url, "https://evil.example");
     }
 
     #[test]
@@ -159,7 +174,7 @@ mod tests {
             "http://[::]/",
             "http://127.0.0.1./",
         ] {
-            assert!(matches!(ask(uri, &granted(false)), Err(Refusal::Prohibited(_))), "{uri}");
+            assert!(matches!(ask(uri, &granted(false)), Err(Refusal::Prohibited(..))), "{uri}");
             assert!(ask(uri, &granted(true)).is_ok(), "{uri}");
             assert!(matches!(ask(uri, &Grants::default()), Err(Refusal::NotGranted { .. })), "{uri}");
         }
@@ -183,7 +198,10 @@ mod tests {
             "http://METADATA.google.internal./",
         ] {
             let refusal = ask(uri, &grants).unwrap_err();
-            assert!(matches!(refusal, Refusal::Prohibited(Prohibited { metadata: true, .. })), "{uri}: {refusal:?}");
+            assert!(
+                matches!(refusal, Refusal::Prohibited(Prohibited { metadata: true, .. }, ..)),
+                "{uri}: {refusal:?}"
+            );
         }
     }
 
@@ -195,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_prohibited_name_shows_its_address() {
-        let error = check("10.0.0.1".parse().unwrap(), "db.example", false).unwrap_err();
+        let error = check("10.0.0.1".parse().unwrap(), "db.example", &PrivateRanges::none()).unwrap_err();
         assert_eq!(error.to_string(), "db.example (10.0.0.1) is a private address");
-        assert!(check("10.0.0.1".parse().unwrap(), "db.example", true).is_ok());
+        assert!(check("10.0.0.1".parse().unwrap(), "db.example", &PrivateRanges::any()).is_ok());
     }
 }

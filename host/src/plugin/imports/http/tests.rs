@@ -9,9 +9,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::capability::NetworkGrant;
-use crate::plugin::limits::{HTTP_BODY_BYTES, Limit};
-use crate::plugin::testing::Recorder;
+use crate::plugin::limits::{self, Limit};
+use crate::plugin::testing::{Recorder, network};
+
+const HTTP_BODY_BYTES: u64 = 64 << 20;
+const HTTP_REQUESTS: usize = 16;
 
 /// A server on loopback that answers each connection's first request with these bytes, and says what it was asked.
 async fn server(answer: impl Into<Vec<u8>>) -> (u16, mpsc::UnboundedReceiver<String>) {
@@ -73,14 +75,11 @@ impl Bench {
 
     /// Grants are `scheme://host`, port and whether it may be private.
     fn sharing(clients: &Arc<Clients>, grants: &[(&str, u16, bool)]) -> Self {
-        let network = grants.iter().map(|&(origin, port, private)| {
-            let (scheme, host) = origin.split_once("://").unwrap();
-            NetworkGrant { scheme: scheme.into(), host: host.into(), port, private }
-        });
-        let grants = Grants { network: network.collect(), ..Grants::default() };
+        let grants = network(grants.iter().map(|&(origin, port, private)| (format!("{origin}:{port}"), private)));
         let (notes, recorder) = (Notes::default(), Recorder::new());
         let sink = Arc::clone(&recorder) as Arc<dyn StepSink>;
-        let network = Network::new(Arc::clone(clients), grants, "the hint".into(), notes.clone(), sink);
+        let rights = Arc::new(Rights::builtin_for_tests(grants, notes.clone()));
+        let network = Network::new(Arc::clone(clients), rights, &limits::Budget::default(), sink);
         Self { network, notes, recorder }
     }
 
@@ -144,7 +143,7 @@ async fn what_is_not_granted_is_denied_and_noted() {
     assert!(matches!(error, Error::HttpRequestDenied), "{error}");
     let denials = bench.notes.take().denials;
     assert_eq!(denials.len(), 1);
-    assert_eq!(denials[0].tried, "send a request to http://evil.example:80");
+    assert_eq!(denials[0].tried, "send a GET request to http://evil.example:80");
     assert_eq!(denials[0].hint, "the hint");
     assert!(requests.try_recv().is_err());
 }
@@ -221,7 +220,7 @@ async fn bodies_have_a_budget() {
     };
     assert!(matches!(error, Error::HttpResponseBodySize(Some(HTTP_BODY_BYTES))), "{error}");
     assert!(read <= HTTP_BODY_BYTES);
-    assert_eq!(bench.notes.take().limit, Some(Limit::HttpBody));
+    assert_eq!(bench.notes.take().limit, Some(Limit::HttpBody(64)));
 }
 
 #[tokio::test]

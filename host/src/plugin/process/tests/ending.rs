@@ -24,7 +24,7 @@ async fn a_timeout_ends_everything() {
         let job = Job::new();
         let command = Command { timeout: Some(Duration::from_millis(300)), ..stubborn(&job, script) };
         let attempt = job.host.attempt();
-        let result = attempt.run(command, &grant(true), &[], &job.sink).await;
+        let result = attempt.run(command, &permit(true), &[], &job.sink).await;
         assert!(matches!(&result, Err(ProcessError::TimedOut(_))), "{script}: {result:?}");
         assert_eq!(job.survivors(), NONE, "{script}");
         attempt.end(GRACE).await;
@@ -58,7 +58,7 @@ async fn a_dropped_attempt_kills() {
 
 /// Runs until the program says `ready`, then drops the future.
 async fn run_until_ready(job: &Job, attempt: &AttemptProcesses, command: Command) {
-    let grant = grant(true);
+    let grant = permit(true);
     let run = attempt.run(command, &grant, &[], &job.sink);
     tokio::select! {
         result = run => panic!("{result:?}"),
@@ -77,7 +77,7 @@ async fn what_runs_in_the_background_ends_with_the_program() {
     ] {
         let job = Job::new();
         let attempt = job.host.attempt();
-        let completed = attempt.run(stubborn(&job, script), &grant(true), &[], &job.sink).await.unwrap();
+        let completed = attempt.run(stubborn(&job, script), &permit(true), &[], &job.sink).await.unwrap();
         assert_eq!(completed.status, Status::Exited(0));
         assert_eq!(lossy(&completed.stdout.head), "done\n", "{script}");
         assert_eq!(job.survivors(), NONE, "{script}");
@@ -161,7 +161,7 @@ async fn many_at_once_get_their_own_statuses() {
         tokio::spawn(async move {
             let attempt = host.attempt();
             let script = format!("(setsid true &) ; echo {index}; exit {index}");
-            let completed = attempt.run(sh(&script), &grant(true), &[], &sink).await.unwrap();
+            let completed = attempt.run(sh(&script), &permit(true), &[], &sink).await.unwrap();
             attempt.end(GRACE).await;
             (index, completed)
         })

@@ -87,7 +87,7 @@ impl Job {
     ) -> Result<Completed, ProcessError> {
         let attempt = self.host.attempt();
         let bindings: Vec<_> = bindings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let result = attempt.run(command, &grant(inherit), &bindings, &self.sink).await;
+        let result = attempt.run(command, &permit(inherit), &bindings, &self.sink).await;
         attempt.end(Duration::ZERO).await;
         result
     }
@@ -126,8 +126,14 @@ fn this_program(module: &str, test: &str) -> Vec<OsString> {
     std::iter::once(program.into()).chain(args).collect()
 }
 
-fn grant(inherit_environment: bool) -> ProcessPermission {
-    ProcessPermission { program: "*".into(), inherit_environment, ..ProcessPermission::default() }
+fn permit(inherit_environment: bool) -> Permit {
+    let permission = ProcessPermission {
+        program: "*".into(),
+        working_dir: Some("/".into()),
+        inherit_environment,
+        ..ProcessPermission::default()
+    };
+    Permit { grant: ProcessGrant::of(permission), trusted: inherit_environment, secrets: Arc::default() }
 }
 
 fn sh(script: &str) -> Command {

@@ -28,7 +28,7 @@ async fn both_streams_live_and_kept() {
 async fn output_is_heard_while_the_program_runs() {
     let job = Job::new();
     let attempt = job.host.attempt();
-    let (command, grant) = (sh("echo first; read line < fifo; echo $line"), grant(true));
+    let (command, grant) = (sh("echo first; read line < fifo; echo $line"), permit(true));
     assert!(std::process::Command::new("mkfifo").arg(job.dir.path().join("fifo")).status().unwrap().success());
     let run = attempt.run(command, &grant, &[], &job.sink);
     let write = async {

@@ -136,9 +136,10 @@ fn the_plan_shows_a_host_and_no_secret() {
     let catalog = Catalog::new(vec![]);
     let slack = catalog.load(&StepType::new("slack.notify")).unwrap();
     let config = json!({ "webhook_url": "https://hooks.slack.com/services/T/B/secret", "message": "m" });
-    let plan = grants_for(&slack, &config, &[]);
-    assert_eq!(plan.granted, ["network https://hooks.slack.com:443"]);
+    let plan = grants_for(&slack, &Policies::default(), None, &config, &[]);
+    assert_eq!(plan.granted, ["network requests to https://hooks.slack.com:443"]);
     assert!(plan.refused.is_empty());
     let shell = catalog.load(&StepType::new("shell")).unwrap();
-    assert_eq!(grants_for(&shell, &json!({}), &[]).granted, ["process any program with the job's environment"]);
+    let granted = grants_for(&shell, &Policies::default(), None, &json!({}), &[]).granted;
+    assert_eq!(granted, ["process any program, in any directory, with the job's environment"]);
 }

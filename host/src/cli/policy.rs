@@ -1,0 +1,134 @@
+//! Finds the policies that hold, and writes the one that a run has learned.
+
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::{CliError, USAGE};
+use super::project::refused;
+use crate::policy::{FILE, Policies, Policy, Role, SYSTEM_FILE, VARIABLE};
+
+/// Where a learned policy is written to, in the shiro directory.
+const LEARNED: &str = "policy.learned.json";
+
+/// The repository's policy, and what bounds it: the machine's, `-policy`, and what `SHIRO_POLICY` names. Each of the last
+/// two has to be there if it is named.
+pub(super) fn load(shiro_dir: &Path, flag: Option<&Path>) -> Result<Policies, CliError> {
+    let variable = std::env::var_os(VARIABLE).filter(|value| !value.is_empty());
+    load_from(shiro_dir, Path::new(SYSTEM_FILE), flag, variable.as_deref())
+}
+
+fn load_from(
+    shiro_dir: &Path,
+    system: &Path,
+    flag: Option<&Path>,
+    variable: Option<&OsStr>,
+) -> Result<Policies, CliError> {
+    let file = shiro_dir.join(FILE);
+    let mut operators: Vec<Policy> = read(system, Role::Operator)?.into_iter().collect();
+    let named = flag.map(|path| (path, "-policy")).into_iter().chain(variable.map(|path| (Path::new(path), VARIABLE)));
+    for (path, by) in named {
+        let policy = read(path, Role::Operator)?.ok_or_else(|| {
+            let error = CliError::new(USAGE, format!("{by}: there is no file {}", path.display()));
+            error.hint("a policy that bounds what steps may do is not passed over: nothing was started")
+        })?;
+        operators.push(policy);
+    }
+    Ok(Policies {
+        repository: read(&file, Role::Repository)?,
+        repository_file: file.display().to_string(),
+        operators,
+        learning: false,
+    })
+}
+
+fn read(path: &Path, role: Role) -> Result<Option<Policy>, CliError> {
+    Policy::read(path, role)
+        .map_err(|(source, problems)| refused(&source, problems, &[]).hint("the format is described in docs/policy.md"))
+}
+
+/// What was learned is not written over something that waits for review.
+pub(super) fn check_learned(shiro_dir: &Path) -> Result<(), CliError> {
+    let path = learned(shiro_dir);
+    if path.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    let policy = shiro_dir.join(FILE);
+    let error = CliError::new(USAGE, format!("{} is there already: nothing was started", path.display()));
+    Err(error.hint(format!("review what was learned, then `mv {} {}`, or remove it", path.display(), policy.display())))
+}
+
+/// Writes what was learned, and says what to do with it.
+pub(super) fn write_learned(shiro_dir: &Path, document: &Value, out: &mut dyn Write) -> Result<(), CliError> {
+    if document["types"].as_object().is_none_or(serde_json::Map::is_empty) {
+        writeln!(out, "\nLearned: no step used anything that a policy has to grant")?;
+        return Ok(());
+    }
+    let path = learned(shiro_dir);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(format!("{document:#}\n").as_bytes()));
+    written.map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", path.display())))?;
+    let policy = shiro_dir.join(FILE);
+    writeln!(out, "\nLearned: wrote {}", path.display())?;
+    if policy.exists() {
+        writeln!(out, "  compare: diff {} {}", policy.display(), path.display())?;
+    }
+    writeln!(out, "  review it, then: mv {} {}", path.display(), policy.display())?;
+    Ok(())
+}
+
+fn learned(shiro_dir: &Path) -> PathBuf {
+    shiro_dir.join(LEARNED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_policy_that_is_there_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["policy.json", "system.json", "flag.json", "variable.json"] {
+            fs::write(at(name), r#"{ "version": 1, "types": { "x": {} } }"#).unwrap();
+        }
+        let names = |policies: &Policies| {
+            let shown = |policy: &Policy| Path::new(&policy.name).file_name().unwrap().to_string_lossy().into_owned();
+            policies.operators.iter().map(shown).collect::<Vec<_>>()
+        };
+        let all =
+            load_from(dir.path(), &at("system.json"), Some(&at("flag.json")), Some(at("variable.json").as_os_str()));
+        let all = all.unwrap();
+        assert!(all.repository.is_some());
+        assert_eq!(names(&all), ["system.json", "flag.json", "variable.json"]);
+        let none = load_from(&at("nowhere"), &at("none.json"), None, None).unwrap();
+        assert!(none.repository.is_none() && none.operators.is_empty());
+        let missing = load_from(dir.path(), &at("none.json"), Some(&at("none.json")), None).unwrap_err();
+        assert_eq!(missing.exit_code, USAGE);
+        fs::write(at("system.json"), "{").unwrap();
+        assert!(
+            load_from(dir.path(), &at("system.json"), None, None).is_err(),
+            "what can't be read is not passed over"
+        );
+    }
+
+    #[test]
+    fn what_was_learned_is_never_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let document = serde_json::json!({ "version": 1, "types": { "x": {} } });
+        check_learned(dir.path()).unwrap();
+        let mut out = Vec::new();
+        write_learned(dir.path(), &document, &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains("review it"));
+        assert!(check_learned(dir.path()).is_err());
+        assert!(write_learned(dir.path(), &document, &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! `wasi:filesystem`: what an attempt writes counts against its budget. Which directories it has is decided elsewhere, and
+//! that it stays in them is wasmtime's work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+};
+use wasmtime_wasi::p2::{DynOutputStream, FsResult, OutputStream, Pollable, StreamError, StreamResult};
+
+use super::Notes;
+use crate::plugin::attempt::Attempt;
+use crate::plugin::limits::{Limit, bytes};
+
+/// The version that wasmtime's own interface has: any compatible one links to it.
+const TYPES: &str = "wasi:filesystem/types@0.2.12";
+/// What a new file or directory counts as: a block of most file systems.
+const ENTRY_BYTES: u64 = 4 << 10;
+
+/// What an attempt may still write.
+#[derive(Clone, Debug)]
+pub(in crate::plugin) struct Written {
+    left: Arc<AtomicU64>,
+    mib: u32,
+    notes: Notes,
+}
+
+impl Written {
+    /// `mib` is all it may write.
+    pub(in crate::plugin) fn new(notes: Notes, mib: u32) -> Self {
+        Self { left: Arc::new(AtomicU64::new(bytes(mib) as u64)), mib, notes }
+    }
+
+    fn spend(&self, bytes: u64) -> Result<(), ErrorCode> {
+        let spent = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        spent.map(drop).map_err(|_| {
+            self.notes.limit(Limit::Files(self.mib));
+            ErrorCode::Quota
+        })
+    }
+}
+
+/// A stream into a file.
+struct Counted {
+    stream: DynOutputStream,
+    written: Written,
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for Counted {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        let over = |_| StreamError::LastOperationFailed(wasmtime::Error::new(Limit::Files(self.written.mib)));
+        self.written.spend(bytes.len() as u64).map_err(over)?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.stream.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.stream.check_write()
+    }
+
+    async fn cancel(&mut self) {
+        self.stream.cancel().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Counted {
+    async fn ready(&mut self) {
+        self.stream.ready().await;
+    }
+}
+
+type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
+type Later<'a, T> = Box<dyn Future<Output = Answer<T>> + Send + 'a>;
+type Store<'a> = StoreContextMut<'a, Attempt>;
+type File = Resource<Descriptor>;
+
+/// Puts the count in front of everything that writes.
+pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap("[method]descriptor.write-via-stream", |mut store: Store<'_>, (file, offset): (File, u64)| {
+        let attempt = store.data_mut();
+        let stream = attempt.filesystem().write_via_stream(file, offset);
+        counted(attempt, stream)
+    })?;
+    types.func_wrap("[method]descriptor.append-via-stream", |mut store: Store<'_>, (file,): (File,)| {
+        let attempt = store.data_mut();
+        let stream = attempt.filesystem().append_via_stream(file);
+        counted(attempt, stream)
+    })?;
+    types.func_wrap_async(
+        "[method]descriptor.write",
+        |mut store: Store<'_>, (file, buffer, offset): (File, Vec<u8>, u64)| -> Later<'_, u64> {
+            Box::new(async move {
+                let attempt = store.data_mut();
+                if let Err(over) = attempt.written.spend(buffer.len() as u64) {
+                    return Ok((Err(over),));
+                }
+                told(attempt.filesystem().write(file, buffer, offset).await)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.set-size",
+        |mut store: Store<'_>, (file, size): (File, u64)| -> Later<'_, ()> {
+            Box::new(async move {
+                let attempt = store.data_mut();
+                if let Err(over) = attempt.written.spend(size) {
+                    return Ok((Err(over),));
+                }
+                told(attempt.filesystem().set_size(file, size).await)
+            })
+        },
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.create-directory-at",
+        |mut store: Store<'_>, (file, path): (File, String)| -> Later<'_, ()> {
+            Box::new(async move {
+                let attempt = store.data_mut();
+                if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
+                    return Ok((Err(over),));
+                }
+                told(attempt.filesystem().create_directory_at(file, path).await)
+            })
+        },
+    )?;
+    types.func_wrap_async("[method]descriptor.open-at", open_at)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+type OpenAt = (File, PathFlags, String, OpenFlags, DescriptorFlags);
+
+fn open_at<'a>(mut store: Store<'a>, (file, path_flags, path, open, flags): OpenAt) -> Later<'a, File> {
+    Box::new(async move {
+        let attempt = store.data_mut();
+        if open.contains(OpenFlags::CREATE)
+            && let Err(over) = attempt.written.spend(ENTRY_BYTES)
+        {
+            return Ok((Err(over),));
+        }
+        told(attempt.filesystem().open_at(file, path_flags, path, open, flags).await)
+    })
+}
+
+fn counted(attempt: &mut Attempt, stream: FsResult<Resource<DynOutputStream>>) -> Answer<Resource<DynOutputStream>> {
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return told(Err(error)),
+    };
+    let written = attempt.written.clone();
+    let table = attempt.filesystem().table;
+    let stream = table.delete(stream)?;
+    let counted: DynOutputStream = Box::new(Counted { stream, written });
+    Ok((Ok(table.push(counted)?),))
+}
+
+/// An error that a guest is told of, or a trap.
+fn told<T>(result: FsResult<T>) -> Answer<T> {
+    match result {
+        Ok(value) => Ok((Ok(value),)),
+        Err(error) => Ok((Err(error.downcast()?),)),
+    }
+}

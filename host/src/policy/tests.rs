@@ -1,0 +1,267 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn parsed(text: &str, role: Role) -> Result<Policy, Vec<String>> {
+    let source = Source::from_text("policy.json", text);
+    Policy::parse(&source, role)
+        .map_err(|problems| problems.iter().map(|problem| problem.display("policy.json").to_string()).collect())
+}
+
+fn policy(document: &Value, role: Role) -> Policy {
+    parsed(&document.to_string(), role).unwrap_or_else(|problems| panic!("{}", problems.join("\n")))
+}
+
+fn policies(repository: &Value, operators: &[Value]) -> Policies {
+    let repository = json!({ "version": 1, "types": repository });
+    let operator = |types: &Value| policy(&json!({ "version": 1, "types": types }), Role::Operator);
+    Policies {
+        repository: Some(policy(&repository, Role::Repository)),
+        repository_file: "policy.json".into(),
+        operators: operators.iter().map(operator).map(|policy| Policy { name: "op.json".into(), ..policy }).collect(),
+        learning: false,
+    }
+}
+
+fn permissions(value: Value) -> Permissions {
+    serde_json::from_value(value).unwrap()
+}
+
+fn decide(
+    policies: &Policies,
+    step_type: &str,
+    builtin: bool,
+    asked: &Permissions,
+    step: Option<&Permissions>,
+) -> Decision {
+    policies.decide(&Subject { step_type, builtin, asked, step }, &json!({}), &[])
+}
+
+#[test]
+fn problems_have_places_and_suggestions() {
+    let text =
+        "{\n  \"version\": 1,\n  \"types\": { \"a\": { \"netwrk\": [],\n    \"network\": [{ \"url\": \"a\" }] } }\n}";
+    let problems = parsed(text, Role::Repository).unwrap_err();
+    assert!(problems[0].starts_with("policy.json:3:21: error[unknown-field]"), "{problems:?}");
+    assert!(problems[0].contains("did you mean `network`?"), "{problems:?}");
+    let text = "{ \"version\": 1, \"types\": { \"a\": {\n \"network\": [{ \"url\": \"a\" }] } } }";
+    assert!(parsed(text, Role::Repository).unwrap_err()[0].starts_with("policy.json:2:23: error[permission]"));
+    let every = r#"{ "version": 1, "types": { "*": {} } }"#;
+    assert!(parsed(every, Role::Repository).unwrap_err()[0].contains("every-type"));
+    assert!(parsed(every, Role::Operator).is_ok());
+    assert!(parsed("{", Role::Operator).is_err());
+}
+
+/// Documents, and whether they are policies.
+fn documents() -> Vec<(Value, bool)> {
+    let of = |permissions: Value| json!({ "version": 1, "types": { "a.b": permissions } });
+    vec![
+        (of(json!({})), true),
+        (json!({ "version": 1, "types": {}, "$schema": "x", "x-note": "y" }), true),
+        (
+            of(
+                json!({ "network": [{ "url": "https://*.a.b", "methods": ["GET"], "path_prefix": "/v1", "private": ["10.0.0.0/8"] }] }),
+            ),
+            true,
+        ),
+        (
+            of(
+                json!({ "process": [{ "program": "git", "args": ["diff", "**"], "working_dir": "src", "environment": ["HOME"] }] }),
+            ),
+            true,
+        ),
+        (of(json!({ "process": [{ "program": "git", "args": [] , "inherit_environment": true }] })), true),
+        (of(json!({ "environment": ["CI_*"], "secrets": ["TOKEN"] })), true),
+        (of(json!({ "files": [{ "path": "dist" }, { "path": "out", "access": "read-write" }] })), true),
+        (
+            of(
+                json!({ "limits": { "memory_mib": 512, "cpu_seconds": 1, "wall_seconds": 1, "output_mib": 1, "log_mib": 1, "files_mib": 1, "http_mib": 1, "open_requests": 1 } }),
+            ),
+            true,
+        ),
+        (json!({ "types": {} }), false),
+        (json!({ "version": 2, "types": {} }), false),
+        (json!({ "version": 1 }), false),
+        (json!([]), false),
+        (of(json!({ "store": [] })), false),
+        (of(json!({ "network": [{}] })), false),
+        (of(json!({ "network": ["https://a"] })), false),
+        (of(json!({ "network": [{ "url": "https://a", "methods": ["get"] }] })), false),
+        (of(json!({ "network": [{ "url": "https://a", "path_prefix": "v1" }] })), false),
+        (of(json!({ "process": [{ "program": "" }] })), false),
+        (of(json!({ "process": [{ "program": "git", "args": "diff" }] })), false),
+        (of(json!({ "environment": [""] })), false),
+        (of(json!({ "secrets": ["A_*"] })), false),
+        (of(json!({ "files": [{ "path": "a", "access": "write" }] })), false),
+        (of(json!({ "files": [{ "path": "" }] })), false),
+        (of(json!({ "limits": { "memory_mib": 0 } })), false),
+        (of(json!({ "limits": { "memory_mib": "1" } })), false),
+        (of(json!({ "limits": { "disk": 1 } })), false),
+        (of(json!({ "limits": { "output_mib": 17 } })), false),
+        (of(json!({ "network": [{ "url": "https://a", "methods": [] }] })), false),
+        (of(Value::Null), false),
+        (json!({ "version": 1, "types": { "x-ray": { "netwerk": [] } } }), false),
+        (json!({ "version": 1, "types": { "x-ray": {} } }), true),
+    ]
+}
+
+#[test]
+fn the_published_schema_and_the_parser_agree() {
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/policy.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (document, valid) in documents() {
+        assert_eq!(parsed(&document.to_string(), Role::Repository).is_ok(), valid, "parser: {document}");
+        assert_eq!(validator.is_valid(&document), valid, "schema: {document}");
+    }
+}
+
+#[test]
+fn the_schema_names_all_that_the_parser_knows() {
+    let schema: Value = serde_json::from_str(include_str!("../../../docs/policy.schema.json")).unwrap();
+    let limits = &schema["$defs"]["permissions"]["properties"]["limits"]["properties"];
+    let names: Vec<&String> = limits.as_object().unwrap().keys().collect();
+    assert_eq!(names, crate::capability::LIMITS);
+    for example in schema["examples"].as_array().unwrap() {
+        policy(example, Role::Repository);
+    }
+}
+
+#[test]
+fn built_in_types_get_what_the_built_in_policy_says_and_can_lose_it() {
+    assert_eq!(built_in().types.len(), 3, "built_in.json is a policy");
+    let asked =
+        permissions(json!({ "process": [{ "program": "*", "working_dir": "/", "inherit_environment": true }] }));
+    let free = decide(&Policies::default(), "shell", true, &asked, None);
+    assert!(free.grants.process("sh", &[]).unwrap().inherits_all());
+    assert_eq!(free.granted, ["process any program, in any directory, with the job's environment"]);
+    for bounded in [
+        policies(&json!({ "shell": {} }), &[]),
+        policies(&json!({}), &[json!({ "shell": {} })]),
+        policies(&json!({}), &[json!({ "*": {} })]),
+    ] {
+        let none = decide(&bounded, "shell", true, &asked, None);
+        assert!(none.grants.process("sh", &[]).is_err());
+        assert!(none.granted.is_empty());
+        assert!(none.refused[0].contains("does not grant it"), "{:?}", none.refused);
+        assert!(!bounded.may_have_effects(&Subject { step_type: "shell", builtin: true, asked: &asked, step: None }));
+    }
+}
+
+#[test]
+fn others_get_what_the_repository_grants_and_operators_bound() {
+    let asked = permissions(json!({ "network": [{ "url": "https://*.a.b" }], "environment": ["CI_*"] }));
+    let granting = json!({ "x": { "network": [{ "url": "https://*.a.b" }], "environment": ["CI_JOB_ID"] } });
+    let get = |host: &'static str| crate::capability::Destination {
+        method: "GET",
+        scheme: "https",
+        host,
+        port: 443,
+        path: "/",
+    };
+    let without = decide(&Policies::default(), "x", false, &asked, None);
+    assert!(without.grants.network(get("c.a.b")).is_err());
+    assert_eq!(without.refused.len(), 2);
+    let with = decide(&policies(&granting, &[]), "x", false, &asked, None);
+    assert!(with.grants.network(get("c.a.b")).is_ok());
+    assert_eq!(with.grants.variable("CI_JOB_ID"), Ok(()));
+    assert!(with.grants.variable("CI_X").is_err());
+    assert_eq!(with.granted[1], "environment CI_*: in part, as far as policy.json allows it");
+    let bound = json!({ "x": { "network": [{ "url": "https://c.a.b" }] } });
+    let bounded = decide(&policies(&granting, &[bound]), "x", false, &asked, None);
+    assert!(bounded.grants.network(get("c.a.b")).is_ok());
+    assert_eq!(bounded.grants.network(get("d.a.b")), Err(Origin::Operator("op.json".into())));
+    assert!(bounded.grants.variable("CI_JOB_ID").is_err());
+    let unnamed = decide(&policies(&granting, &[json!({ "y": {} })]), "x", false, &asked, None);
+    assert!(unnamed.grants.network(get("c.a.b")).is_ok(), "an operator bounds what it names");
+    let narrowed = decide(&policies(&granting, &[]), "x", false, &asked, Some(&Permissions::default()));
+    assert_eq!(narrowed.grants.network(get("c.a.b")), Err(Origin::Step));
+    let unasked = decide(&policies(&granting, &[]), "x", false, &Permissions::default(), None);
+    assert_eq!(unasked.grants.network(get("c.a.b")), Err(Origin::Asked));
+}
+
+#[test]
+fn advice_ends_in_the_line_to_paste() {
+    let asked = permissions(json!({ "network": [{ "url": "*" }], "secrets": ["T"] }));
+    let need = permissions(json!({ "network": [{ "url": "https://a.b", "methods": ["GET"] }] }));
+    let last = |policies: &Policies, origin: &Origin, step: Option<&Permissions>| {
+        let advice = decide(policies, "x", false, &asked, step).advice.allow(origin, &need);
+        advice.lines().last().unwrap().to_owned()
+    };
+    let none = Policies { repository_file: "policy.json".into(), ..Policies::default() };
+    let whole = last(&none, &Origin::Repository, None);
+    assert!(parsed(&whole, Role::Repository).is_ok(), "{whole}");
+    assert_eq!(
+        last(&policies(&json!({}), &[]), &Origin::Repository, None),
+        r#""x": { "network": [{ "url": "https://a.b", "methods": ["GET"] }] }"#
+    );
+    assert_eq!(
+        last(&policies(&json!({ "x": {} }), &[]), &Origin::Repository, None),
+        r#""network": [{ "url": "https://a.b", "methods": ["GET"] }]"#
+    );
+    let has_network = json!({ "x": { "network": [{ "url": "https://c" }] } });
+    assert_eq!(
+        last(&policies(&has_network, &[]), &Origin::Repository, None),
+        r#"{ "url": "https://a.b", "methods": ["GET"] }"#
+    );
+    let bounded = policies(&json!({}), &[json!({ "*": {} })]);
+    let advice = decide(&bounded, "x", false, &asked, None).advice.allow(&Origin::Operator("op.json".into()), &need);
+    assert!(advice.contains("op.json does not allow it") && advice.contains("`*` in op.json"), "{advice}");
+    assert!(last(&none, &Origin::Step, Some(&need)).starts_with("{ \"url\""));
+    assert!(last(&none, &Origin::Asked, None).starts_with("\"network\": ["));
+}
+
+#[test]
+fn a_type_whose_name_looks_like_an_annotation_is_bounded_too() {
+    let asked = permissions(json!({ "environment": ["A"] }));
+    let granting = json!({ "x-ray": { "environment": ["A"] } });
+    assert_eq!(decide(&policies(&granting, &[]), "x-ray", false, &asked, None).grants.variable("A"), Ok(()));
+    let bounded = decide(&policies(&granting, &[json!({ "x-ray": {} })]), "x-ray", false, &asked, None);
+    assert!(bounded.grants.variable("A").is_err());
+}
+
+#[test]
+fn what_is_learned_is_what_was_used() {
+    let learned = Learned::default();
+    let note = |value: Value| learned.note("x", permissions(value));
+    note(json!({ "network": [{ "url": "https://a.b:443", "methods": ["POST"] }] }));
+    note(json!({ "network": [{ "url": "https://a.b:443", "methods": ["GET"] }], "environment": ["HOME"] }));
+    note(json!({ "process": [{ "program": "git", "args": ["log", "hunter2"] }], "environment": ["HOME"] }));
+    note(json!({ "files": [{ "path": "data/in" }] }));
+    note(json!({ "files": [{ "path": "data", "access": "read-write" }] }));
+    let policies = policies(&json!({ "x": { "limits": { "memory_mib": 512 } } }), &[]);
+    let document = learned.document(&policies, |text| text.replace("hunter2", "***"));
+    assert_eq!(
+        document["types"]["x"],
+        json!({
+            "network": [{ "url": "https://a.b:443", "methods": ["GET", "POST"] }],
+            "process": [{ "program": "git", "args": ["log", "*"] }],
+            "environment": ["HOME"],
+            "files": [{ "path": "data", "access": "read-write" }],
+            "limits": { "memory_mib": 512 },
+        })
+    );
+    policy(&document, Role::Repository);
+}
+
+#[test]
+fn learning_opens_the_repository_s_layer_and_no_other() {
+    let mut policies = policies(&json!({}), &[json!({ "*": { "environment": ["A"] } })]);
+    policies.learning = true;
+    let asked = permissions(json!({ "environment": ["A", "B"] }));
+    let learning = decide(&policies, "x", false, &asked, None);
+    assert_eq!(learning.grants.variable("A"), Ok(()));
+    assert!(learning.grants.variable("B").is_err(), "the operator's word stands");
+    assert!(learning.grants.variable("C").is_err(), "it does not ask for it");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_policy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("policy.json");
+    assert_eq!(Policy::read(&path, Role::Repository).unwrap(), None);
+    std::fs::write(&path, "{}").unwrap();
+    assert!(Policy::read(&path, Role::Repository).is_err());
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("nowhere", &path).unwrap();
+    assert!(Policy::read(&path, Role::Repository).is_err(), "a link that leads nowhere is a mistake, not no policy");
+}
