@@ -57,6 +57,16 @@ fn every_workflow_in_the_documentation_is_valid() {
 }
 
 #[test]
+fn every_policy_in_the_documentation_is_valid() {
+    let workflow = json!({ "name": "w", "steps": [{ "id": "a", "type": "print", "config": { "message": "x" } }] });
+    for text in blocks(&read("docs/policy.md"), "json") {
+        let project = Project::with_workflow(&workflow);
+        project.write(".shiro/policy.json", &text);
+        project.shiro("validate").exits(0);
+    }
+}
+
+#[test]
 fn every_example_workflow_is_valid() {
     let mut found = 0;
     for entry in fs::read_dir(repository().join("examples")).expect("read examples/") {

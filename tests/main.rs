@@ -15,6 +15,7 @@ mod gitlab;
 mod hermetic;
 mod plugin_run;
 mod plugin_test;
+mod policy;
 mod registry;
 mod sandbox;
 mod secrets;
