@@ -262,19 +262,23 @@ fn operators_bound_what_the_repository_grants() {
 
 #[test]
 fn built_in_types_can_lose_what_they_have() {
-    let shell = || {
+    let shell_named = |name: &str| {
         Project::with_workflow(&json!({ "name": "shell", "steps": [
-            { "id": "it", "type": "shell", "config": { "command": "echo it ran | tee ran" } }
+            { "id": "it", "type": name, "config": { "command": "echo it ran | tee ran" } }
         ] }))
     };
-    let project = shell();
-    project.shiro("run -fresh").exits(0);
-    assert_eq!(project.read("ran"), "it ran\n");
-    std::fs::remove_file(project.join("ran")).expect("remove");
-    project.write("op.json", r#"{ "version": 1, "types": { "shell": {} } }"#);
-    project.shiro("run -fresh -policy op.json").exits(4).says("Its operator may add this to `shell` in op.json");
-    assert!(!project.join("ran").exists());
-    let project = shell();
+    for name in ["shell", "shell.exec"] {
+        let project = shell_named(name);
+        project.shiro("run -fresh").exits(0);
+        assert_eq!(project.read("ran"), "it ran\n");
+        std::fs::remove_file(project.join("ran")).expect("remove");
+        project.write("op.json", r#"{ "version": 1, "types": { "shell": {} } }"#);
+        project.shiro("run -fresh -policy op.json").exits(4).says("Its operator may add this to `shell` in op.json");
+        assert!(!project.join("ran").exists(), "{name}");
+        project.write("op.json", r#"{ "version": 1, "types": { "shell.exec": {} } }"#);
+        project.shiro("run -fresh -policy op.json").exits(2).says("another name of `shell`");
+    }
+    let project = shell_named("shell");
     project.write(
         ".shiro/policy.json",
         r#"{ "version": 1, "types": { "shell": { "process": [{ "program": "git" }] } } }"#,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::error::{CliError, USAGE};
 use super::project::refused;
+use crate::plugin::builtin_name;
 use crate::policy::{FILE, Policies, Policy, Role, SYSTEM_FILE, VARIABLE};
 
 /// Where a learned policy is written to, in the shiro directory.
@@ -46,8 +47,18 @@ fn load_from(
 }
 
 fn read(path: &Path, role: Role) -> Result<Option<Policy>, CliError> {
-    Policy::read(path, role)
-        .map_err(|(source, problems)| refused(&source, problems, &[]).hint("the format is described in docs/policy.md"))
+    let policy = Policy::read(path, role).map_err(|(source, problems)| {
+        refused(&source, problems, &[]).hint("the format is described in docs/policy.md")
+    })?;
+    // Under another name it would bound nothing, and nobody would notice.
+    let aliased = |name: &str| builtin_name(name).filter(|own| *own != name).map(|own| (name.to_owned(), own));
+    match policy.as_ref().and_then(|policy| policy.types().find_map(aliased)) {
+        Some((name, own)) => {
+            let error = CliError::new(USAGE, format!("{}: `{name}` is another name of `{own}`", path.display()));
+            Err(error.hint(format!("write `{own}`: it holds for both names")))
+        }
+        None => Ok(policy),
+    }
 }
 
 /// What was learned is not written over something that waits for review.
@@ -113,6 +124,9 @@ mod tests {
         assert!(none.repository.is_none() && none.operators.is_empty());
         let missing = load_from(dir.path(), &at("none.json"), Some(&at("none.json")), None).unwrap_err();
         assert_eq!(missing.exit_code, USAGE);
+        fs::write(at("flag.json"), r#"{ "version": 1, "types": { "shell.exec": {} } }"#).unwrap();
+        let alias = load_from(dir.path(), &at("none.json"), Some(&at("flag.json")), None).unwrap_err();
+        assert!(alias.message.contains("another name of `shell`"), "{}", alias.message);
         fs::write(at("system.json"), "{").unwrap();
         assert!(
             load_from(dir.path(), &at("system.json"), None, None).is_err(),

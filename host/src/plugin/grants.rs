@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::builtin;
 use super::loaded::LoadedType;
 use crate::capability::Permissions;
 use crate::policy::{Decision, Policies, Subject};
@@ -29,9 +30,20 @@ pub(super) fn may_have_effects(loaded: &LoadedType, policies: &Policies) -> bool
     policies.may_have_effects(&subject(loaded, None))
 }
 
+/// What policies call a type: a built-in one by its own name, whatever other name a workflow uses.
+pub(super) fn policy_name(loaded: &LoadedType) -> &str {
+    let name = loaded.step_type().as_str();
+    builtin_name(name).filter(|_| loaded.builtin()).unwrap_or(name)
+}
+
+/// The own name of a built-in type that this names, by that or by another name.
+pub fn builtin_name(name: &str) -> Option<&'static str> {
+    builtin::find(name).map(|built_in| built_in.name)
+}
+
 fn subject<'a>(loaded: &'a LoadedType, step: Option<&'a Permissions>) -> Subject<'a> {
     Subject {
-        step_type: loaded.step_type().as_str(),
+        step_type: policy_name(loaded),
         builtin: loaded.builtin(),
         asked: &loaded.description().permissions,
         step,

@@ -13,7 +13,7 @@ use super::attempt::AttemptParts;
 use super::bindings::exports::shiro::step::step::Failure as StepFailure;
 use super::bindings::shiro::step::types::FailureKind;
 use super::fault::Fault;
-use super::grants::{grants_for, may_have_effects};
+use super::grants::{grants_for, may_have_effects, policy_name};
 use super::guest::{Call, Said, Until, call};
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
@@ -91,13 +91,8 @@ impl SandboxRunner {
         let guarded = request.timeout.is_none() && !loaded.builtin();
         let limits = decision.grants.limits(&limits::usual(guarded));
         let time = Time::of(request.timeout, &limits);
-        let rights = Rights::new(
-            loaded.step_type().as_str(),
-            loaded.builtin(),
-            decision,
-            Notes::default(),
-            self.learned.clone(),
-        );
+        let rights =
+            Rights::new(policy_name(loaded), loaded.builtin(), decision, Notes::default(), self.learned.clone());
         let budget = Budget::of(&limits);
         let sink = Arc::clone(&request.sink);
         let running = Arc::new(self.processes.attempt());

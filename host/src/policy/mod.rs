@@ -70,6 +70,11 @@ impl Policy {
         parse::parse(source, role)
     }
 
+    /// The names of the types that it names, `*` among them.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str)
+    }
+
     /// What it says of a type: by its name, or as one of all others.
     pub fn of(&self, step_type: &str) -> Option<&Permissions> {
         self.types.get(step_type).or_else(|| self.types.get(EVERY_OTHER))
