@@ -139,7 +139,9 @@ func hostSend(request *Request, parts urlParts) (*Response, *HTTPError) {
 	return e.read(response)
 }
 
-func (e *exchange) fail(kind HTTPErrorKind, detail string) *HTTPError { return &HTTPError{kind, e.origin, detail} }
+func (e *exchange) fail(kind HTTPErrorKind, detail string) *HTTPError {
+	return &HTTPError{kind, e.origin, detail}
+}
 
 func (e *exchange) outgoing(parts urlParts) (uint32, *HTTPError) {
 	fields, result := newFields(), newArea()

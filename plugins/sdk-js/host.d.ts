@@ -131,3 +131,14 @@ declare module 'wasi:http/outgoing-handler@0.2.12' {
   import type { FutureIncomingResponse, OutgoingRequest, RequestOptions } from 'wasi:http/types@0.2.12';
   export function handle(request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse;
 }
+
+// The SDK's own on QuickJS. Written so that it agrees with TypeScript's library for the web, where that is used.
+interface Console {
+  debug(...values: unknown[]): void;
+  log(...values: unknown[]): void;
+  info(...values: unknown[]): void;
+  warn(...values: unknown[]): void;
+  error(...values: unknown[]): void;
+  trace(...values: unknown[]): void;
+}
+declare var console: Console;
