@@ -11,6 +11,8 @@ use wasmtime::{Engine, Store};
 
 #[path = "src/plugin/engine_config.rs"]
 mod engine_config;
+#[path = "build/templates.rs"]
+mod templates;
 
 const WASM_TARGET: &str = "wasm32-wasip2";
 
@@ -25,7 +27,9 @@ const BUILT_IN: [(&str, &str, &[&str]); 3] = [
 ];
 
 fn main() -> ExitCode {
-    for input in ["build.rs", "src/plugin/engine_config.rs", "../plugins", "../wit", "../Cargo.lock", "../Cargo.toml"] {
+    for input in
+        ["build.rs", "build", "src/plugin/engine_config.rs", "../plugins", "../wit", "../Cargo.lock", "../Cargo.toml"]
+    {
         println!("cargo::rerun-if-changed={input}");
     }
     match run() {
@@ -68,6 +72,8 @@ fn run() -> Result<(), String> {
     }
     table.push_str("];\n");
     write(&out_dir.join("built_in.rs"), table.as_bytes())?;
+    let templates = templates::table(&Path::new(&variable("CARGO_MANIFEST_DIR")?).join(".."))?;
+    write(&out_dir.join("templates.rs"), templates.as_bytes())?;
     Ok(())
 }
 

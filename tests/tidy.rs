@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["event", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
+    ("authoring", &[]),
     ("net", &[]),
     ("package", &["capability", "id", "net"]),
     ("plugin", &["step", "policy", "package", "net", "capability", "description", "outcome", "id", "event"]),

@@ -45,6 +45,8 @@ pub mod engine;
 
 pub mod plugin;
 
+pub mod authoring;
+
 pub mod journal;
 
 pub mod report;

@@ -22,7 +22,8 @@ impl PluginError {
         Self { class: FailureClass::Plugin, code, message: message.into(), hint: None }
     }
 
-    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+    /// The same with a hint.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

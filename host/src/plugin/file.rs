@@ -7,8 +7,27 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use super::builtin;
 use super::error::PluginError;
 use super::limits::COMPONENT_BYTES;
+use crate::id::is_type_name;
+
+/// Checks that a new step type can have this name.
+pub fn check_new_name(name: &str) -> Result<(), PluginError> {
+    if builtin::find(name).is_some() {
+        return Err(PluginError::new("shadows-built-in", format!("`{name}` is a built-in step type"))
+            .with_hint("choose another name: it can't replace what is built in"));
+    }
+    // The file's name is one, and the description's schema has a stricter rule.
+    let dotted = name.split(['.', '-', '_']).all(|part| !part.is_empty());
+    if !is_type_name(name) || !dotted || !name.starts_with(|first: char| first.is_ascii_lowercase()) || name.len() > 100
+    {
+        return Err(PluginError::new("bad-name", format!("`{name}` can't be the name of a step type")).with_hint(
+            "lower-case letters and digits, in parts with a dot, dash or underscore between them, e.g. `acme.check`",
+        ));
+    }
+    Ok(())
+}
 
 /// The `.wasm` files of a directory by type, sorted. A directory that doesn't exist has none.
 pub(super) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, PluginError> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 /// Looking at step types, and managing those that are not built in.
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,10 @@ pub enum PluginVerb {
     Test(TestArgs),
     /// Write a built-in step type's component to a file.
     Extract(ExtractArgs),
+    /// Make a folder to write a step type in, with everything to build and test it.
+    New(NewArgs),
+    /// Build a plugin's folder, or make a component of a core module, and check that it is a step type.
+    Build(BuildArgs),
     /// Add a step type from a registry or a file, and pin it in shiro.lock.
     Add(AddArgs),
     /// Look for newer components of what is pinned, show what changes, and pin them.
@@ -122,6 +126,60 @@ pub struct ExtractArgs {
     /// The file.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+}
+
+/// Flags of `shiro plugin new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The step type's name, which is also the folder's, e.g. acme.check.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    /// What to write it in.
+    #[arg(long, value_enum, value_name = "LANG")]
+    pub lang: LanguageArg,
+
+    /// What runs a step in JavaScript or TypeScript. Default: quickjs.
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    pub engine: Option<EngineArg>,
+}
+
+/// `-lang`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LanguageArg {
+    /// Rust.
+    Rust,
+    /// JavaScript.
+    Js,
+    /// TypeScript.
+    Ts,
+    /// Python.
+    Python,
+    /// C.
+    C,
+    /// Go.
+    Go,
+}
+
+/// `-engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineArg {
+    /// 2 MB, quick to start; the language only.
+    Quickjs,
+    /// 12 MB; with fetch, URL, timers and async functions.
+    Starlingmonkey,
+}
+
+/// Flags of `shiro plugin build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The plugin's folder, or a core module that follows the canonical ABI.
+    #[arg(value_name = "DIR|FILE", default_value = ".", value_hint = ValueHint::AnyPath)]
+    pub target: PathBuf,
+
+    /// Where the component goes. Default: NAME.wasm in the folder.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
 }
 
 /// Where step components are looked for.

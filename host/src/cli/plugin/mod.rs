@@ -1,11 +1,13 @@
 //! `shiro plugin`: one file for each verb.
 
 mod add;
+mod build;
 mod console;
 mod extract;
 mod fetch;
 mod inspect;
 mod list;
+mod new;
 mod pin;
 mod publish;
 mod remove;
@@ -19,8 +21,9 @@ use std::path::Path;
 
 use super::Exit;
 use super::args::plugin::{PluginDirs, PluginVerb, RegistryArgs};
-use super::error::{BUG, CliError, PLUGIN};
+use super::error::{BUG, CliError, PLUGIN, USAGE};
 use super::project::{self, package_error, plugin_error};
+use crate::authoring::{AuthoringError, Fault};
 use crate::id::StepType;
 use crate::package::registry::Options;
 use crate::package::{PackageError, Packages};
@@ -35,6 +38,8 @@ pub(super) fn plugin(verb: &PluginVerb, out: &mut dyn Write) -> Exit {
         PluginVerb::Run(args) => run::run(args, out),
         PluginVerb::Test(args) => test::test(args, out),
         PluginVerb::Extract(args) => extract::extract(args, out),
+        PluginVerb::New(args) => new::new(args, out),
+        PluginVerb::Build(args) => build::build(args, out),
         PluginVerb::Add(args) => add::add(args, out),
         PluginVerb::Update(args) => update::update(args, out),
         PluginVerb::Remove(args) => remove::remove(args, out),
@@ -104,6 +109,17 @@ fn all(errors: Vec<CliError>, what: &str) -> Exit {
         details,
         ..CliError::new(exit_code, format!("{count} step type{} {what}", if count == 1 { "" } else { "s" }))
     })
+}
+
+/// What went wrong with writing or building a plugin, as the command line's error.
+fn authoring_error(error: AuthoringError) -> CliError {
+    let exit_code = match error.fault {
+        Fault::Usage => USAGE,
+        Fault::Plugin => PLUGIN,
+    };
+    let mut cli_error = CliError::new(exit_code, error.message);
+    cli_error.hints.extend(error.hint);
+    cli_error
 }
 
 #[cfg(test)]

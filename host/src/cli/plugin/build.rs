@@ -1,0 +1,56 @@
+//! `shiro plugin build`: sources to a component, and the check that it is a step type.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::super::Exit;
+use super::super::args::plugin::BuildArgs;
+use super::super::error::{CliError, USAGE};
+use super::super::project::plugin_error;
+use super::authoring_error;
+use crate::authoring;
+use crate::id::StepType;
+use crate::plugin::{Catalog, Compiler, LoadedType, Source, check_new_name};
+
+/// Builds, checks, and writes `NAME.wasm`.
+pub(super) fn build(args: &BuildArgs, out: &mut dyn Write) -> Exit {
+    let component = authoring::build(&args.target).map_err(authoring_error)?;
+    let loaded = check(&component)?;
+    let name = &loaded.description().name;
+    check_new_name(name).map_err(|error| plugin_error(error.with_hint("the name stands in the plugin's sources")))?;
+    let file = args.output.clone().unwrap_or_else(|| folder(&args.target).join(format!("{name}.wasm")));
+    write(&file, &component)
+        .map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", file.display())))?;
+    let asks = if loaded.description().permissions.is_empty() { "asks for nothing" } else { "asks for permissions" };
+    writeln!(out, "{}: {} bytes, {}, {asks}", file.display(), component.len(), loaded.digest())?;
+    Ok(0)
+}
+
+/// Loads it and asks it what it is, as a run would.
+fn check(component: &[u8]) -> Result<LoadedType, CliError> {
+    let catalog = Catalog::new(Vec::new()).compiled_by(Compiler::in_child());
+    let source = Source::File("the component".into());
+    catalog.load_bytes(&StepType::new("component"), component, source).map_err(plugin_error)
+}
+
+/// Where the component goes: the plugin's folder, or that of the core module.
+fn folder(target: &Path) -> PathBuf {
+    match target.is_file() {
+        true => target.parent().unwrap_or(Path::new("")).to_owned(),
+        false if target == Path::new(".") => PathBuf::new(),
+        false => target.to_owned(),
+    }
+}
+
+/// Replaces the file in one go, so that nobody ever sees half of it.
+fn write(file: &Path, component: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut fresh = tempfile::Builder::new().prefix(".shiro-build-").tempfile_in(folder)?;
+    fresh.write_all(component)?;
+    // A temporary file is its owner's alone; this one is like any that a compiler makes.
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o644))?;
+    fresh.persist(file)?;
+    Ok(())
+}
