@@ -13,6 +13,7 @@ mod docs;
 mod engine;
 mod gitlab;
 mod hermetic;
+mod languages;
 mod plugin_run;
 mod plugin_test;
 mod policy;

@@ -24,12 +24,10 @@ pub(crate) fn example_step() -> PathBuf {
     BUILT
         .get_or_init(|| {
             let manifest = repository().join("examples/plugins/rust/Cargo.toml");
-            let dir = build(&manifest, &["--release"]).join("wasm32-wasip2/release");
-            let mut components = std::fs::read_dir(&dir)
-                .expect("the build left its directory")
-                .map(|entry| entry.expect("an entry").path())
-                .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-            components.next().expect("the example builds one component")
+            // By its name: other plugins are built in the same directory.
+            let path = build(&manifest, &["--release"]).join("wasm32-wasip2/release/semver_bump.wasm");
+            assert!(path.exists(), "the example builds {}", path.display());
+            path
         })
         .clone()
 }

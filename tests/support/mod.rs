@@ -2,6 +2,7 @@
 
 pub(crate) mod guests;
 pub(crate) mod http;
+pub(crate) mod languages;
 pub(crate) mod minisign;
 pub(crate) mod registry;
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, rsync, which it needs, and
-# docker-registry, a registry of components.
+# Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, and rsync, which it needs;
+# docker-registry, a registry of components; and the tool chains that plugins in other languages than Rust are built with.
 #
 # usage: install.sh DIR
 set -eu
@@ -11,8 +11,13 @@ dir=$(cd "$1" && pwd)
 
 need() {
     command -v "$1" >/dev/null 2>&1 && return
+    install "$1" "$1"
+}
+
+# Installs a Debian package, if that is possible.
+install() {
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        apt-get update -qq && apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+        apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2" >/dev/null
     else
         echo "the tests need $1: install it with your system's package manager" >&2
         exit 1
@@ -38,10 +43,28 @@ registry() {
 need rsync
 registry
 command -v npm >/dev/null 2>&1 || { echo "the tests need Node.js 20 or newer, with npm" >&2; exit 1; }
+command -v python3 >/dev/null 2>&1 || { echo "the tests need Python 3.10 or newer" >&2; exit 1; }
 
 if ! cmp -s "$here/package-lock.json" "$dir/installed-lock.json"; then
     cp "$here/package.json" "$here/package-lock.json" "$dir/"
     # One of its dependencies is compiled where its prebuilt form can't be fetched.
     npm --prefix "$dir" ci --no-audit --no-fund --loglevel=error
     cp "$here/package-lock.json" "$dir/installed-lock.json"
+fi
+
+languages=$dir/languages
+mkdir -p "$languages"
+if ! cmp -s "$here/languages/package-lock.json" "$languages/installed-lock.json"; then
+    cp "$here/languages/package.json" "$here/languages/package-lock.json" "$languages/"
+    # Not `npm ci`: it wants optional packages for other systems in the lock file, of which some were never published.
+    npm --prefix "$languages" install --no-audit --no-fund --loglevel=error
+    cp "$here/languages/package-lock.json" "$languages/installed-lock.json"
+fi
+
+if ! cmp -s "$here/languages/requirements.txt" "$languages/installed-requirements.txt"; then
+    rm -rf "$languages/venv"
+    python3 -c 'import ensurepip' 2>/dev/null || install "python3-venv" python3-venv
+    python3 -m venv "$languages/venv"
+    "$languages/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/languages/requirements.txt"
+    cp "$here/languages/requirements.txt" "$languages/installed-requirements.txt"
 fi

@@ -1,0 +1,96 @@
+//! Plugins in every language, made by `shiro plugin new` and built by `shiro plugin build`, once for each run of the tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
+
+use super::{Outcome, Project, SHIRO, repository};
+
+/// The languages, by the names that `-lang` has.
+pub(crate) const LANGUAGES: [&str; 6] = ["rust", "js", "ts", "python", "c", "go"];
+
+/// The step type that every template is: for each language a component.
+pub(crate) fn template(language: &str) -> PathBuf {
+    static BUILT: OnceLock<Vec<(&str, PathBuf)>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        thread::scope(|scope| {
+            let builds = LANGUAGES.map(|language| scope.spawn(move || (language, build_template(language))));
+            builds.into_iter().map(|build| build.join().expect("the template builds")).collect()
+        })
+    });
+    let (_, path) = built.iter().find(|(name, _)| *name == language).expect("a language");
+    path.clone()
+}
+
+fn build_template(language: &str) -> PathBuf {
+    let project = tools();
+    let name = type_name(language);
+    project.shiro_args(["plugin", "new", &name, "-lang", language]).exits(0).says(&format!("cd {name}"));
+    build(&project, &name).exits(0).says("sha256:");
+    let component = kept().join(format!("{name}.wasm"));
+    fs::copy(project.join(&name).join(format!("{name}.wasm")), &component).expect("keep the component");
+    component
+}
+
+/// The template's type in a language.
+pub(crate) fn type_name(language: &str) -> String {
+    format!("acme.check-{language}")
+}
+
+/// Builds a plugin's folder in a project.
+pub(crate) fn build(project: &Project, folder: impl AsRef<Path>) -> Outcome {
+    let mut command = project.command(SHIRO);
+    command.args(["plugin", "build"]).arg(folder.as_ref());
+    Outcome::of(command.output().expect("shiro starts"))
+}
+
+/// The components that were built: below `target`, since a temporary directory would have to outlive every test.
+fn kept() -> PathBuf {
+    let dir = target().join("guests/languages");
+    fs::create_dir_all(&dir).expect("a directory for the components");
+    dir
+}
+
+fn target() -> PathBuf {
+    PathBuf::from(SHIRO).ancestors().nth(2).expect("target/PROFILE/shiro").to_owned()
+}
+
+/// A project in which every tool chain is there, and none uses the network.
+pub(crate) fn tools() -> Project {
+    let installed = target().join("tools/languages");
+    assert!(installed.exists(), "{} is missing: run `make test`, which installs it", installed.display());
+    let mut project = Project::new();
+    let path = std::env::var("PATH").expect("PATH is set");
+    let ours = [installed.join("node_modules/.bin"), installed.join("venv/bin")].map(|dir| dir.display().to_string());
+    project.env("PATH", format!("{}:{path}", ours.join(":")));
+    for (name, value) in [
+        ("GOCACHE", installed.join("go-cache")),
+        ("GOPATH", installed.join("go")),
+        ("ZIG_GLOBAL_CACHE_DIR", installed.join("zig-cache")),
+        ("CARGO_TARGET_DIR", target().join("guests")),
+    ] {
+        project.env(name, value.display().to_string());
+    }
+    for (name, value) in [("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("CARGO_NET_OFFLINE", "true")] {
+        project.env(name, value);
+    }
+    // Where rustup and cargo keep what they have.
+    for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+        if let Ok(value) = std::env::var(name) {
+            project.env(name, value);
+        }
+    }
+    project
+}
+
+/// A plugin of `examples/plugins`, built as its README says.
+pub(crate) fn example(language: &str) -> PathBuf {
+    let project = tools();
+    let folder = repository().join("examples/plugins").join(language);
+    let component = kept().join(format!("example-{language}.wasm"));
+    let mut command = project.command(SHIRO);
+    command.args(["plugin", "build", "-o"]).arg(&component).arg(&folder);
+    Outcome::of(command.output().expect("shiro starts")).exits(0);
+    component
+}
