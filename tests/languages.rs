@@ -1,6 +1,7 @@
 //! The same step in every language: made by `shiro plugin new`, built by `shiro plugin build`.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -245,7 +246,7 @@ fn every_example_builds_and_does_what_it_says() {
         assert!(shown, "{expected}\n{}", outcome.all());
     }
 
-    // Its request is refused for now, so this one is checked without running it.
+    // It needs a GitLab: its golden cases run it.
     project.install(&example("ts"), "gitlab.note");
     for language in ["js", "ts", "python", "go", "c"] {
         let readme = fs::read_to_string(repository().join("examples/plugins").join(language).join("README.md"));
@@ -254,4 +255,24 @@ fn every_example_builds_and_does_what_it_says() {
         project.write(".shiro/workflow.json", workflow);
         project.shiro("validate").exits(0);
     }
+}
+
+#[test]
+fn golden_cases_hold() {
+    let project = tools();
+    for language in LANGUAGES {
+        let name = format!("acme.golden-{language}");
+        project.shiro_args(["plugin", "new", &name, "-lang", language]).exits(0);
+        golden(&project, &template(language), &project.join(&name));
+    }
+    for language in ["js", "ts", "python", "c", "go"] {
+        golden(&project, &example(language), &repository().join("examples/plugins").join(language));
+    }
+}
+
+/// The cases of a plugin's folder, with its component.
+fn golden(project: &Project, component: &Path, folder: &Path) {
+    let (component, folder) = (component.to_str().expect("text"), folder.to_str().expect("text"));
+    let outcome = project.shiro_args(["plugin", "test", "-component", component, folder]).exits(0);
+    assert!(outcome.stdout.contains("ok   "), "{}", outcome.all());
 }

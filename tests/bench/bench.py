@@ -35,7 +35,7 @@ class Bench:
         self.shiro, self.peers, self.runs = shiro, options.peers.resolve(), options.runs
         self.guests, self.javascript = options.guests.resolve(), options.javascript.resolve()
         self.root = Path(tempfile.mkdtemp(prefix="shiro-bench-"))
-        self.env = {"PATH": f"{peers}:{os.environ['PATH']}", "HOME": str(self.root)}
+        self.env = {"PATH": f"{self.peers}:{os.environ['PATH']}", "HOME": str(self.root)}
         self.missed = 0
 
     def workspace(self, name, workflow=None, files=()):

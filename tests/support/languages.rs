@@ -1,8 +1,9 @@
 //! Plugins in every language, made by `shiro plugin new` and built by `shiro plugin build`, once for each run of the tests.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::{Outcome, Project, SHIRO, repository};
@@ -86,11 +87,17 @@ pub(crate) fn tools() -> Project {
 
 /// A plugin of `examples/plugins`, built as its README says.
 pub(crate) fn example(language: &str) -> PathBuf {
-    let project = tools();
-    let folder = repository().join("examples/plugins").join(language);
-    let component = kept().join(format!("example-{language}.wasm"));
-    let mut command = project.command(SHIRO);
-    command.args(["plugin", "build", "-o"]).arg(&component).arg(&folder);
-    Outcome::of(command.output().expect("shiro starts")).exits(0);
-    component
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    // One after the other: a tool chain may write beside the sources.
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let build = || {
+        let project = tools();
+        let folder = repository().join("examples/plugins").join(language);
+        let component = kept().join(format!("example-{language}.wasm"));
+        let mut command = project.command(SHIRO);
+        command.args(["plugin", "build", "-o"]).arg(&component).arg(&folder);
+        Outcome::of(command.output().expect("shiro starts")).exits(0);
+        component
+    };
+    built.entry(language.to_owned()).or_insert_with(build).clone()
 }
