@@ -10,6 +10,11 @@ mkdir -p "$2"
 tools=$(cd "$2" && pwd)
 shift 2
 
+# As installing would: what a linker has just written is slower to map.
+mkdir -p "$tools/bench"
+cp "$shiro" "$tools/bench/shiro"
+shiro=$tools/bench/shiro
+
 if ! [ -x "$tools/peers/bin/ninja" ] || ! [ -x "$tools/peers/bin/just" ]; then
     python3 -m venv "$tools/peers"
     "$tools/peers/bin/pip" install --quiet --disable-pip-version-check -r "$here/peers.txt"
