@@ -312,7 +312,8 @@ fn known_word(depth: u32) -> BoxedStrategy<Known> {
             &format!("{text}.")
         )),
         word().prop_map(|Known(script, text)| known(
-            &format!("$(case {script} in (q) ;; *) printf %s. \"$(printf %s. {script})\" ;; esac)"),
+            // A word that is only a continued line is none: then `in` would be the word.
+            &format!("$(case ''{script} in (q) ;; *) printf %s. \"$(printf %s. {script})\" ;; esac)"),
             &format!("{text}..")
         )),
         word().prop_map(|Known(script, text)| known(
