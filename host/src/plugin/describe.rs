@@ -72,7 +72,7 @@ fn parts(deadline: Option<Instant>) -> AttemptParts {
     AttemptParts {
         context: RunContext { workflow: "".into(), run: RunId::new(""), step: StepId::new(""), attempt: 0, deadline },
         terminal: false,
-        network: Network::new(Arc::new(Clients::new(&[])), Arc::clone(&rights), &budget, Arc::clone(&sink)),
+        network: Network::new(Arc::new(Clients::new(&[])), Arc::clone(&rights), &budget, Arc::clone(&sink), None),
         processes: Processes::none(),
         surroundings: Surroundings::default(),
         watch: Watch::new(deadline, None),

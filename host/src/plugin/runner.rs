@@ -135,8 +135,13 @@ impl SandboxRunner {
                 recording: self.recording.clone(),
                 bindings: request.bindings,
             },
-            network: Network::new(Arc::clone(&self.clients), Arc::clone(&rights), &budget, Arc::clone(&request.sink))
-                .replaying(self.recording.clone()),
+            network: Network::new(
+                Arc::clone(&self.clients),
+                Arc::clone(&rights),
+                &budget,
+                Arc::clone(&request.sink),
+                self.recording.clone(),
+            ),
             surroundings: Surroundings::new(&rights, &self.job),
             watch: Watch::new(time.deadline, budget.cpu_seconds),
             rights,

@@ -65,17 +65,19 @@ struct Shared {
 type Answer = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
 impl Network {
+    /// With a recording, that answers requests, and nothing is sent.
     pub(in crate::plugin) fn new(
         clients: Arc<Clients>,
         rights: Arc<Rights>,
         budget: &limits::Budget,
         sink: Arc<dyn StepSink>,
+        recording: Option<Arc<Recording>>,
     ) -> Self {
         let budget_of = |notes: &Notes| Budget::new(notes.clone(), budget.http_mib);
         let places = usize::try_from(budget.open_requests).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             clients,
-            recording: None,
+            recording,
             sink,
             sent: budget_of(rights.notes()),
             received: budget_of(rights.notes()),
@@ -83,14 +85,6 @@ impl Network {
             rights,
         };
         Self { shared: Arc::new(shared) }
-    }
-
-    /// The same, but requests are answered by this recording, and nothing is sent.
-    pub(in crate::plugin) fn replaying(mut self, recording: Option<Arc<Recording>>) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.shared) {
-            shared.recording = recording;
-        }
-        self
     }
 }
 

@@ -79,7 +79,7 @@ impl Bench {
         let (notes, recorder) = (Notes::default(), Recorder::new());
         let sink = Arc::clone(&recorder) as Arc<dyn StepSink>;
         let rights = Arc::new(Rights::builtin_for_tests(grants, notes.clone()));
-        let network = Network::new(Arc::clone(clients), rights, &limits::Budget::default(), sink);
+        let network = Network::new(Arc::clone(clients), rights, &limits::Budget::default(), sink, None);
         Self { network, notes, recorder }
     }
 
