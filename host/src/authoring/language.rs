@@ -36,7 +36,7 @@ pub enum Engine {
     /// Small and quick to start: 2 MB. The language, without the web's interfaces.
     #[default]
     QuickJs,
-    /// Firefox's engine: 12 MB, with `fetch`, `URL`, timers and async functions.
+    /// Firefox's engine: 17 MB, with `fetch`, `URL`, timers and async functions.
     StarlingMonkey,
 }
 

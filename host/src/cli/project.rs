@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::args::WorkflowArgs;
+use super::args::plugin::PluginDirs;
 use super::error::{CliError, PLUGIN, USAGE};
 use super::policy;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -45,12 +46,12 @@ impl Project {
     pub(super) fn load(args: &WorkflowArgs, jobs: Option<u16>) -> Result<Self, CliError> {
         let source = read_source(args)?;
         let given = given_inputs(args)?;
-        let policies = policy::load(&args.shiro_dir, args.policy.as_deref())?;
+        let policies = policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?;
         let (workflow, mut problems) = workflow::parse(&source);
         let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
         let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
-        let catalog = catalog(&args.shiro_dir, &args.plugin_dir, args.no_cache)?.for_attempts(jobs);
+        let catalog = catalog(&args.dirs)?.for_attempts(jobs);
         let (types, known, faults) = load_types(&catalog, &workflow)?;
         problems.extend(workflow::validate(&workflow, &known));
         let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -73,12 +74,16 @@ impl Project {
 }
 
 /// The step types of a project.
-pub(super) fn catalog(shiro_dir: &Path, more: &[PathBuf], no_cache: bool) -> Result<Catalog, CliError> {
-    let dirs = std::iter::once(shiro_dir.join("plugins")).chain(more.iter().cloned()).collect();
+pub(super) fn catalog(dirs: &PluginDirs) -> Result<Catalog, CliError> {
+    let places = std::iter::once(dirs.shiro_dir.join("plugins")).chain(dirs.plugin_dir.iter().cloned()).collect();
+    let packages = Packages::open(&dirs.shiro_dir).map_err(package_error)?;
+    Ok(Catalog::new(places).pinned(packages).compiled_by(compiler(dirs.no_cache)))
+}
+
+/// What compiles components that are not built in.
+pub(super) fn compiler(no_cache: bool) -> Compiler {
     let compiler = Compiler::in_child();
-    let compiler = if no_cache { compiler } else { compiler.with_cache(|name| std::env::var_os(name)) };
-    let packages = Packages::open(shiro_dir).map_err(package_error)?;
-    Ok(Catalog::new(dirs).pinned(packages).compiled_by(compiler))
+    if no_cache { compiler } else { compiler.with_cache(|name| std::env::var_os(name)) }
 }
 
 fn read_source(args: &WorkflowArgs) -> Result<Source, CliError> {
@@ -86,7 +91,7 @@ fn read_source(args: &WorkflowArgs) -> Result<Source, CliError> {
     let candidates: Vec<PathBuf> = match named {
         Some(file) => vec![file.clone()],
         None => {
-            let mut candidates = vec![args.shiro_dir.join("workflow.json"), PathBuf::from(".shiro/workflow.json")];
+            let mut candidates = vec![args.dirs.shiro_dir.join("workflow.json"), PathBuf::from(".shiro/workflow.json")];
             candidates.push(PathBuf::from("workflow.json"));
             candidates.dedup();
             candidates

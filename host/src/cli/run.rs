@@ -34,7 +34,7 @@ const SHIRO: &str = env!("CARGO_PKG_VERSION");
 pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) -> Exit {
     let mut project = Project::load(&args.workflow, args.jobs)?;
     if args.learn {
-        policy::check_learned(&args.workflow.shiro_dir)?;
+        policy::check_learned(&args.workflow.dirs.shiro_dir)?;
         project.policies.learning = true;
     }
     let secrets = Arc::new(Secrets::new());
@@ -313,7 +313,7 @@ impl<'a> Session<'a> {
         runtime.shutdown_background();
         if let Some(learned) = learned {
             let document = learned.document(&self.project.policies, |text| self.secrets.mask(text).into_owned());
-            policy::write_learned(&self.args.workflow.shiro_dir, &document, &mut std::io::stdout().lock())?;
+            policy::write_learned(&self.args.workflow.dirs.shiro_dir, &document, &mut std::io::stdout().lock())?;
         }
         let finish = result?;
         if let Some(journal) = lock(&journal).take() {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use self::plugin::PluginVerb;
+use self::plugin::{PluginDirs, PluginVerb};
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -82,17 +82,9 @@ pub struct WorkflowArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub workflow: Option<PathBuf>,
 
-    /// The directory with workflow.json and plugins/.
-    #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
-    pub shiro_dir: PathBuf,
-
-    /// Look for step components (TYPE.wasm) here too. May be given several times.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub plugin_dir: Vec<PathBuf>,
-
-    /// Compile step components that are not built in anew, and keep nothing compiled.
-    #[arg(long)]
-    pub no_cache: bool,
+    /// Where step components are.
+    #[command(flatten)]
+    pub dirs: PluginDirs,
 
     /// An operator's policy: bounds what steps may do, together with /etc/shiro/policy.json and $SHIRO_POLICY.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -166,7 +166,7 @@ pub enum LanguageArg {
 pub enum EngineArg {
     /// 2 MB, quick to start; the language only.
     Quickjs,
-    /// 12 MB; with fetch, URL, timers and async functions.
+    /// 17 MB; with fetch, URL, timers and async functions.
     Starlingmonkey,
 }
 
@@ -185,10 +185,11 @@ pub struct BuildArgs {
 /// Where step components are looked for.
 #[derive(Clone, Debug, Args)]
 pub struct PluginDirs {
-    /// The directory with plugins/.
+    /// The directory with workflow.json, policy.json, shiro.lock and plugins/.
     #[arg(long, value_name = "DIR", default_value = ".shiro", value_hint = ValueHint::DirPath)]
     pub shiro_dir: PathBuf,
-    /// Look here too. May be given several times.
+
+    /// Look for step components (TYPE.wasm) here too. May be given several times.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub plugin_dir: Vec<PathBuf>,
 

@@ -20,9 +20,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Exit;
-use super::args::plugin::{PluginDirs, PluginVerb, RegistryArgs};
+use super::args::plugin::{PluginVerb, RegistryArgs};
 use super::error::{BUG, CliError, PLUGIN, USAGE};
-use super::project::{self, package_error, plugin_error};
+use super::project::{catalog, package_error, plugin_error};
 use crate::authoring::{AuthoringError, Fault};
 use crate::id::StepType;
 use crate::package::registry::Options;
@@ -47,10 +47,6 @@ pub(super) fn plugin(verb: &PluginVerb, out: &mut dyn Write) -> Exit {
         PluginVerb::Verify(args) => verify::verify(args, out),
         PluginVerb::Publish(args) => publish::publish(args, out),
     }
-}
-
-fn catalog(dirs: &PluginDirs) -> Result<Catalog, CliError> {
-    project::catalog(&dirs.shiro_dir, &dirs.plugin_dir, dirs.no_cache)
 }
 
 /// The component that a FILE or TYPE names: a path has a slash, or ends in `.wasm`.

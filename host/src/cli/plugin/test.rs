@@ -14,12 +14,12 @@ use tokio::sync::watch;
 use super::super::Exit;
 use super::super::args::plugin::TestArgs;
 use super::super::error::{BUG, CliError, USAGE};
-use super::super::project::{self, plugin_error};
+use super::super::project::{compiler, plugin_error};
 use super::console::Console;
 use super::warn_of;
 use crate::id::{RunId, StepId};
 use crate::outcome::{Failure, FailureClass};
-use crate::plugin::{Exchange, LoadedType, RecordedProcess, Recording, RunnerOptions, SandboxRunner};
+use crate::plugin::{Catalog, Exchange, LoadedType, RecordedProcess, Recording, RunnerOptions, SandboxRunner};
 use crate::policy::Policies;
 use crate::secret::Secrets;
 use crate::step::{StepRequest, StepRunner as _, StepSuccess};
@@ -73,7 +73,7 @@ fn nothing() -> Value {
 /// Runs every case, and says of each whether it holds.
 pub(super) fn test(args: &TestArgs, out: &mut dyn Write) -> Exit {
     let component = component(args)?;
-    let catalog = project::catalog(&args.dir, &[], args.no_cache)?;
+    let catalog = Catalog::new(Vec::new()).compiled_by(compiler(args.no_cache));
     let loaded = catalog.load_file(&component).map_err(plugin_error)?;
     warn_of(&catalog)?;
     let cases = cases(&args.dir.join("tests"))?;
