@@ -110,20 +110,23 @@ impl Packages {
             let message = format!("`{step_type}` is pinned in shiro.lock, but {} is not there", place.display());
             PackageError::refused("not-fetched", message).hint(hint)
         };
-        let (bytes, place) = match entry.origin {
+        let (bytes, digest, place) = match entry.origin {
             Origin::Registry(_) => {
                 let place = self.store.path(entry.component);
                 let bytes = self.store.get(entry.component)?;
-                (bytes.ok_or_else(|| missing(&place, "shiro plugin fetch".to_owned()))?, place)
+                // The store has hashed them.
+                (bytes.ok_or_else(|| missing(&place, "shiro plugin fetch".to_owned()))?, entry.component, place)
             }
             Origin::File => {
                 let place = self.plugin_file(step_type);
                 let bytes = files::read_named(&place, COMPONENT_BYTES)?;
                 let hint = format!("commit it, or add it anew: shiro plugin add FILE -as {step_type}");
-                (bytes.ok_or_else(|| missing(&place, hint))?, place)
+                let bytes = bytes.ok_or_else(|| missing(&place, hint))?;
+                let digest = Digest::of(&bytes);
+                (bytes, digest, place)
             }
         };
-        self.check_bytes(step_type, &bytes, Digest::of(&bytes), &place.display().to_string())?;
+        self.check_bytes(step_type, &bytes, digest, &place.display().to_string())?;
         Ok(bytes)
     }
 

@@ -127,6 +127,9 @@ impl Catalog {
             step_types.into_iter().partition(|step_type| builtin::find(step_type.as_str()).is_some());
         // A built-in loads faster than a thread starts.
         let mut loaded: BTreeMap<_, _> = built_in.into_iter().map(|name| (name.clone(), self.load(&name))).collect();
+        if others.is_empty() {
+            return loaded;
+        }
         let workers = thread::available_parallelism().map_or(1, usize::from).min(others.len());
         if workers <= 1 {
             loaded.extend(others.into_iter().map(|name| (name.clone(), self.load(&name))));
