@@ -21,5 +21,6 @@ mod registry;
 mod sandbox;
 mod secrets;
 mod shell;
+mod state;
 mod tidy;
 mod validation;

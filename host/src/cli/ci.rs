@@ -26,6 +26,12 @@ impl Environment {
         Self { variables }
     }
 
+    /// The same without this variable.
+    pub(super) fn without(mut self, name: Option<&str>) -> Self {
+        self.variables.retain(|(have, _)| Some(have.as_str()) != name);
+        self
+    }
+
     /// A variable's value, empty or not.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let index = self.variables.binary_search_by(|(have, _)| have.as_str().cmp(name)).ok()?;

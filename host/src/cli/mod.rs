@@ -16,6 +16,7 @@ mod project;
 mod run;
 mod start;
 mod status;
+mod store;
 mod validate;
 mod version;
 

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use super::args::{ColorChoice, RunArgs, StateStore};
+use super::args::state::{KeySource, StateStore};
+use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
 use super::project::Project;
 use crate::event::{Job, Tell};
@@ -103,7 +104,12 @@ fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
     if let Some(policy) = &args.workflow.policy {
         command.push_str(&format!(" -policy {}", policy.display()));
     }
-    match args.state_store {
+    match &args.state.state_key {
+        Some(KeySource::File(path)) => command.push_str(&format!(" -state-key file:{}", path.display())),
+        Some(KeySource::Env(name)) => command.push_str(&format!(" -state-key env:{name}")),
+        None => {}
+    }
+    match args.state.state_store {
         Some(StateStore::Gitlab) => command.push_str(" -state-store gitlab"),
         Some(StateStore::Filesystem) => command.push_str(" -state-store filesystem"),
         Some(StateStore::Memory) => {

@@ -9,18 +9,18 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Exit;
-use super::args::{ColorChoice, RunArgs, StateStore};
-use super::ci::{Ci, Environment};
+use super::args::{ColorChoice, RunArgs};
+use super::ci::Environment;
 use super::error::{BUG, CliError, STATE};
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
-use super::{dry_run, inputs, policy, start, status};
+use super::{dry_run, inputs, policy, start, status, store};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{RunId, StepId};
-use crate::journal::{Journal, JournalError, Loaded, RunKey, RunLock, Store, StoreKind};
+use crate::journal::{Journal, JournalError, Loaded, Receipt, RunKey, RunLock, Store, StoreKind};
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
 use crate::policy::Learned;
 use crate::report::human::Resumed;
@@ -53,17 +53,6 @@ pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) 
         Session::open(args, color, environment, project, Arc::clone(&secrets)).and_then(Session::run)
     };
     result.map_err(|error| error.masked(&secrets))
-}
-
-/// Where the state is kept when nothing is said.
-pub(super) fn store_kind(asked: Option<StateStore>, environment: &Environment) -> StoreKind {
-    match asked {
-        Some(StateStore::Memory) => StoreKind::Memory,
-        Some(StateStore::Filesystem) => StoreKind::Filesystem,
-        Some(StateStore::Gitlab) => StoreKind::Gitlab,
-        None if environment.ci() == Some(Ci::Gitlab) => StoreKind::Gitlab,
-        None => StoreKind::Filesystem,
-    }
 }
 
 /// The variables whose values are secret: the workflow lists them, a step type asks for them as secrets, or their names say
@@ -103,7 +92,10 @@ fn register_secrets(secrets: &Secrets, project: &Project, environment: &Environm
 /// All that stays the same while one process works on a run.
 struct Session<'a> {
     args: &'a RunArgs,
+    /// Without the state key.
     environment: Environment,
+    /// The variable that the state key stands in: no step gets it.
+    key_variable: Option<String>,
     project: Project,
     secrets: Arc<Secrets>,
     store: Store,
@@ -122,22 +114,27 @@ impl<'a> Session<'a> {
         project: Project,
         secrets: Arc<Secrets>,
     ) -> Result<Self, CliError> {
-        let kind = store_kind(args.state_store, &environment);
-        let store = Store::open(kind, &environment.project_dir())?;
-        let pipeline = match kind {
-            StoreKind::Gitlab => environment.filled("CI_PIPELINE_ID").map(str::to_owned),
-            StoreKind::Memory | StoreKind::Filesystem => None,
-        };
-        let key = RunKey { workflow: project.plan.workflow().name.clone(), pipeline };
+        let found = store::state_key(&args.state, &environment)?;
+        if let Some(found) = &found {
+            found.mask(&secrets);
+        }
+        let key_variable = found.as_ref().and_then(|found| found.variable.clone());
+        let environment = environment.without(key_variable.as_deref());
+        let kind = store::kind(&args.state, &environment);
+        let store = store::open_to_run(&args.state, &args.journal, found, &project.policies.state(), &environment)?;
+        let key = store::run_key(kind, &project.plan.workflow().name, &environment);
         let lock = store.lock(&key)?;
         let job = environment.job();
         let output = Output::new(args, color, &environment, &project);
-        Ok(Self { args, environment, project, secrets, store, key, lock, job, output })
+        Ok(Self { args, environment, key_variable, project, secrets, store, key, lock, job, output })
     }
 
     fn run(self) -> Exit {
         // -fresh takes no notice of what is there, not even of what can't be read.
         let mut loaded = if self.args.fresh { None } else { self.store.load(&self.key)? };
+        if let Some(loaded) = &loaded {
+            store::check_encryption(loaded, &self.args.journal, &self.project.policies.state())?;
+        }
         let state = match &mut loaded {
             Some(loaded) => {
                 let records = std::mem::take(&mut loaded.records);
@@ -160,14 +157,15 @@ impl<'a> Session<'a> {
                     CliError::new(STATE, "-rerun and -skip are for steps of a run that was interrupted: there is none");
                 Err(error.hint("`shiro status` shows the runs and where they stand"))
             }
-            (Start::StillPaused { waiting }, _, Some(state)) => {
+            (Start::StillPaused { waiting }, Some(loaded), Some(state)) => {
                 self.output.still_paused(&self.key.workflow, &waiting, state.job());
-                self.leave_status("paused");
+                self.leave_status("paused", state.started().map(|started| &started.run), Some(&loaded.receipt()));
                 Ok(self.args.pause_exit_code)
             }
-            (Start::Finished, ..) => {
+            (Start::Finished, loaded, state) => {
                 self.output.finished(&self.key.workflow);
-                self.leave_status("succeeded");
+                let run = state.as_ref().and_then(RunState::started).map(|started| &started.run);
+                self.leave_status("succeeded", run, loaded.as_ref().map(Loaded::receipt).as_ref());
                 Ok(0)
             }
             _ => self.begin(digests),
@@ -242,6 +240,13 @@ impl<'a> Session<'a> {
         }
         events.extend(resume::events(&state, &self.project.plan, &resume).map_err(resume_error)?);
         let mut warnings = loaded.notices.clone();
+        if approve && !loaded.authenticated && self.environment.ci().is_some() {
+            warnings.push(
+                "what was approved is taken from a journal that has no state key: anybody who can replace it can have \
+                written it (-state-key)"
+                    .to_owned(),
+            );
+        }
         if !loaded.sealed {
             warnings.push("the last process died before it could close its journal".to_owned());
             if !start::waiting(&state).is_empty() {
@@ -268,12 +273,18 @@ impl<'a> Session<'a> {
         resumed: Option<Resumed>,
     ) -> Exit {
         let options = self.options();
+        let run = begin.iter().find_map(|event| match event {
+            Event::RunStarted(started) => Some(started.run.clone()),
+            _ => state.started().map(|started| started.run.clone()),
+        });
         let learned = self.args.learn.then(|| Arc::new(Learned::default()));
         let runner = SandboxRunner::new(
             self.project.types.values().cloned(),
             RunnerOptions {
                 project_dir: self.environment.project_dir(),
-                job_env: std::env::vars_os().collect(),
+                job_env: std::env::vars_os()
+                    .filter(|(name, _)| self.key_variable.as_ref().is_none_or(|key| name != key.as_str()))
+                    .collect(),
                 secrets: secret_names(&self.project, &self.environment),
                 policies: Arc::new(self.project.policies.clone()),
                 learned: learned.clone(),
@@ -316,16 +327,17 @@ impl<'a> Session<'a> {
             policy::write_learned(&self.args.workflow.dirs.shiro_dir, &document, &mut std::io::stdout().lock())?;
         }
         let finish = result?;
-        if let Some(journal) = lock(&journal).take() {
-            journal.seal()?;
-        }
+        let receipt = match lock(&journal).take() {
+            Some(journal) => journal.seal()?,
+            None => None,
+        };
         let (status, exit_code) = match &finish {
             Finish::Succeeded => ("succeeded", 0),
             Finish::Failed { exit_code } => ("failed", *exit_code),
             Finish::Paused { .. } => ("paused", self.args.pause_exit_code),
             Finish::Interrupted { signal } => ("interrupted", signal.exit_code()),
         };
-        leave_status(&self.environment, self.args, status);
+        leave_status(&self.environment, self.args, status, run.as_ref(), receipt.as_ref());
         Ok(exit_code)
     }
 
@@ -338,8 +350,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn leave_status(&self, status: &str) {
-        leave_status(&self.environment, self.args, status);
+    fn leave_status(&self, status: &str, run: Option<&RunId>, receipt: Option<&Receipt>) {
+        leave_status(&self.environment, self.args, status, run, receipt);
     }
 }
 
@@ -392,15 +404,28 @@ fn engine_error(error: EngineError) -> CliError {
     }
 }
 
-/// Leaves `SHIRO_STATUS` for the CI system. It is a convenience: where it can't be written, the run's result stands.
-fn leave_status(environment: &Environment, args: &RunArgs, status: &str) {
-    let line = format!("SHIRO_STATUS={status}\n");
+/// Leaves for the CI system how the run stands (`SHIRO_STATUS`), which one it is (`SHIRO_RUN`), and how far its journal goes
+/// (`SHIRO_STATE`). It is a convenience: where it can't be written, the run's result stands.
+fn leave_status(
+    environment: &Environment,
+    args: &RunArgs,
+    status: &str,
+    run: Option<&RunId>,
+    receipt: Option<&Receipt>,
+) {
+    let mut lines = format!("SHIRO_STATUS={status}\n");
+    if let Some(run) = run {
+        lines.push_str(&format!("SHIRO_RUN={run}\n"));
+        if let Some(receipt) = receipt {
+            lines.push_str(&format!("SHIRO_STATE={run}:{receipt}\n"));
+        }
+    }
     if let Some(path) = environment.filled("GITHUB_OUTPUT") {
         let file = OpenOptions::new().append(true).create(true).open(path);
-        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
-    if store_kind(args.state_store, environment) != StoreKind::Memory {
+    if store::kind(&args.state, environment) != StoreKind::Memory {
         let path = environment.project_dir().join(".shiro/state/status.env");
-        let _ = std::fs::write(path, line);
+        let _ = std::fs::write(path, lines);
     }
 }

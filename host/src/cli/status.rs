@@ -6,10 +6,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::args::{StateStore, StatusArgs};
+use super::args::StatusArgs;
+use super::args::state::StateStore;
 use super::ci::Environment;
 use super::error::{CliError, STATE};
-use super::run::store_kind;
+use super::store;
 use crate::engine::{End, Gate, RunState, Status};
 use crate::id::StepId;
 use crate::journal::{JournalError, Loaded, Store};
@@ -17,11 +18,11 @@ use crate::outcome::Outcome;
 
 /// Lists the runs, or shows one.
 pub(super) fn status(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
-    if args.state_store == Some(StateStore::Memory) {
+    if args.state.state_store == Some(StateStore::Memory) {
         return Err(CliError::new(super::error::USAGE, "the memory store keeps nothing to show")
             .hint("leave -state-store out, or say filesystem or gitlab"));
     }
-    let store = Store::open(store_kind(args.state_store, environment), &environment.project_dir())?;
+    let store = store::open(&args.state, environment)?;
     let runs: Vec<Run> = store.runs()?.into_iter().map(Run::read).collect();
     match &args.run {
         None => list(&runs, args.json, out),
@@ -44,6 +45,15 @@ struct Run {
     name: String,
     state: Result<RunState, CliError>,
     started: u64,
+    /// How its journal is protected; nothing is known of one that can't be read.
+    protection: Option<Protection>,
+}
+
+/// How a journal is protected.
+#[derive(Clone, Copy)]
+struct Protection {
+    authenticated: bool,
+    encrypted: bool,
 }
 
 impl Run {
@@ -53,8 +63,14 @@ impl Run {
             Ok(Loaded { records, .. }) => records.first().map_or(0, |record| record.at),
             Err(_) => 0,
         };
+        let protection = file
+            .loaded
+            .as_ref()
+            .ok()
+            .map(|loaded| Protection { authenticated: loaded.authenticated, encrypted: loaded.encrypted() });
         let path = file.path.display().to_string();
-        Self { name, state: file.loaded.map_err(CliError::from).and_then(|loaded| fold(&loaded, &path)), started }
+        let state = file.loaded.map_err(CliError::from).and_then(|loaded| fold(&loaded, &path));
+        Self { name, state, started, protection }
     }
 
     fn is(&self, name: &str) -> bool {
@@ -185,6 +201,8 @@ fn document(run: &Run, state: &RunState) -> Value {
         "status": run.word(),
         "started": time(run.started),
         "job": started.map(|started| &started.job),
+        "authenticated": run.protection.map(|protection| protection.authenticated),
+        "encrypted": run.protection.map(|protection| protection.encrypted),
         "steps": steps,
         "approvals": approvals,
     })
@@ -203,6 +221,12 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         if let Some(url) = &started.job.url {
             writeln!(out, "  job       {url}")?;
         }
+        let protection = match run.protection {
+            Some(Protection { authenticated: true, encrypted: true }) => "authenticated and encrypted",
+            Some(Protection { authenticated: true, .. }) => "authenticated",
+            _ => "not authenticated: anybody who can replace it can have written it (-state-key)",
+        };
+        writeln!(out, "  journal   {protection}")?;
     }
     let pending = not_begun(state);
     let ids = state.steps().map(|(id, _)| id).chain(pending.iter().copied());

@@ -1,15 +1,20 @@
-//! Writing to a journal: a batch is one write and one fdatasync, whatever the journal's length.
+//! Writing to a journal: a batch is one append, whatever the journal's length.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
-use super::files::Identity;
-use super::format::{self, EncodeError, Header, Sum};
-use super::name::RunKey;
+use super::expect::Receipt;
+use super::format::{self, EncodeError, Header};
+use super::protect::Protection;
 use super::read::End;
 use crate::event::Record;
+
+/// Where the bytes of a journal go.
+pub(super) trait Sink: fmt::Debug + Send {
+    /// Appends a batch behind `end` and makes it durable. Never called again after it failed.
+    fn append(&mut self, batch: &[u8], end: &End) -> Result<(), JournalError>;
+}
 
 /// A run's journal, open for writing. The run's lock must outlive it.
 #[derive(Debug)]
@@ -35,13 +40,14 @@ impl Journal {
         }
     }
 
-    /// Says that the process ends cleanly: whoever reads the journal knows that nothing is missing.
+    /// Says that the process ends cleanly: whoever reads the journal knows that nothing is missing. Returns what tells later
+    /// whether it still is all there; `None` in memory.
     ///
     /// # Errors
     ///
     /// As for [`Journal::append`]. Without the seal, the journal passes no gate by itself.
-    pub fn seal(self) -> Result<(), JournalError> {
-        self.appender.map_or(Ok(()), |mut appender| appender.seal())
+    pub fn seal(self) -> Result<Option<Receipt>, JournalError> {
+        self.appender.map(|mut appender| appender.seal()).transpose()
     }
 }
 
@@ -51,12 +57,12 @@ impl From<Appender> for Journal {
     }
 }
 
-/// The end of a file, and what has to be known of it to go on.
+/// The end of a journal, and what has to be known of it to go on.
 #[derive(Debug)]
 pub(super) struct Appender {
-    file: File,
+    sink: Box<dyn Sink>,
     path: PathBuf,
-    identity: Identity,
+    protection: Protection,
     end: End,
     /// Kept for its memory.
     buffer: Vec<u8>,
@@ -65,24 +71,29 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Goes on at the end of a file that was opened to append.
-    pub(super) fn new(file: File, path: PathBuf, end: End) -> Result<Self, JournalError> {
-        let metadata = file.metadata().map_err(JournalError::io("look at", &path))?;
-        Ok(Self { file, path, identity: Identity::of(&metadata), end, buffer: Vec::new(), stopped: false })
+    /// Goes on at the end of a journal.
+    pub(super) fn new(sink: Box<dyn Sink>, path: PathBuf, protection: Protection, end: End) -> Self {
+        Self { sink, path, protection, end, buffer: Vec::new(), stopped: false }
     }
 
-    /// Fills a new file, durably but for its name.
-    pub(super) fn create(file: File, path: PathBuf, key: &RunKey, records: &[Record]) -> Result<Self, JournalError> {
-        let start = End { offset: 0, seq: 0, sum: Sum::first(b"") };
-        let mut appender = Self::new(file, path, start)?;
-        let header = format::push_header(&mut appender.buffer, &Header::new(key));
-        appender.end.sum = header.map_err(|error| appender.unreadable(&error))?;
+    /// Begins a journal with a header and its first batch, in one append.
+    pub(super) fn create(
+        sink: Box<dyn Sink>,
+        path: PathBuf,
+        protection: Protection,
+        header: &Header,
+        records: &[Record],
+    ) -> Result<Self, JournalError> {
+        let start = End { offset: 0, seq: 0, sum: protection.chain.first(b"") };
+        let mut appender = Self::new(sink, path, protection, start);
+        let sum = format::push_header(&mut appender.buffer, &appender.protection.chain, header);
+        appender.end.sum = sum.map_err(|error| appender.unreadable(&error))?;
         let end = appender.encode(records)?;
         appender.write(end)?;
         Ok(appender)
     }
 
-    /// The file has a new name.
+    /// The journal is called so from now on.
     pub(super) fn renamed(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.path);
         self
@@ -91,19 +102,19 @@ impl Appender {
     fn append(&mut self, records: &[Record]) -> Result<(), JournalError> {
         self.attempt(|appender| {
             let end = appender.encode(records)?;
-            appender.write(end)?;
-            appender.check_undisturbed()
+            appender.write(end)
         })
     }
 
-    fn seal(&mut self) -> Result<(), JournalError> {
+    fn seal(&mut self) -> Result<Receipt, JournalError> {
         self.attempt(|appender| {
             let seq = appender.end.seq + 1;
-            let sum = format::push_seal(&mut appender.buffer, &appender.end.sum, seq);
+            let chain = &appender.protection.chain;
+            let sum = format::push_seal(&mut appender.buffer, chain, &appender.end.sum, seq);
             let offset = appender.end.offset + appender.buffer.len() as u64;
-            appender.write(End { offset, seq, sum })?;
-            appender.check_undisturbed()
-        })
+            appender.write(End { offset, seq, sum })
+        })?;
+        Ok(Receipt { seq: self.end.seq, sum: self.end.sum })
     }
 
     /// Does something once with an empty buffer; never again after it failed.
@@ -117,68 +128,23 @@ impl Appender {
         result
     }
 
-    /// Puts the records into the buffer as one batch. Returns the end that the file has with the whole buffer behind it.
+    /// Puts the records into the buffer as one batch. Returns the end that the journal has with the whole buffer behind it.
     fn encode(&mut self, records: &[Record]) -> Result<End, JournalError> {
-        let batch = self.end.seq + records.len() as u64;
-        let mut end = self.end;
-        for record in records {
-            end.seq += 1;
-            end.sum = format::push_record(&mut self.buffer, &end.sum, end.seq, batch, record)
-                .map_err(|error| self.unreadable(&error))?;
-        }
-        end.offset += self.buffer.len() as u64;
-        Ok(end)
+        let (seq, previous) = (self.end.seq + 1, self.end.sum);
+        let sum = format::push_batch(&mut self.buffer, &self.protection, &previous, seq, records);
+        let sum = sum.map_err(|error| self.unreadable(&error))?;
+        let offset = self.end.offset + self.buffer.len() as u64;
+        Ok(End { offset, seq: self.end.seq + records.len() as u64, sum })
     }
 
-    /// Writes the buffer and waits until it is on the disk.
+    /// Appends the buffer and waits until it is durable.
     fn write(&mut self, end: End) -> Result<(), JournalError> {
-        let (written, result) = write_all(&mut self.file, &self.buffer);
-        if let Err(error) = result {
-            self.cut_unfinished_line(written);
-            return Err(JournalError::io("append to", &self.path)(error));
-        }
-        // Not tried again when it fails: the kernel may have dropped what it could not write, and would then say yes.
-        self.file.sync_data().map_err(JournalError::io("make durable", &self.path))?;
+        self.sink.append(&self.buffer, &self.end)?;
         self.end = end;
         Ok(())
-    }
-
-    /// Leaves only whole lines of what was written. The reader would drop the rest too, so this may fail.
-    fn cut_unfinished_line(&mut self, written: usize) {
-        let whole = self.buffer[..written].iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
-        if whole < written {
-            let _ = self.file.set_len(self.end.offset + whole as u64);
-        }
-        let _ = self.file.sync_data();
-    }
-
-    /// A write to a file that a step has removed succeeds all the same, and everything in it is lost with the process.
-    fn check_undisturbed(&self) -> Result<(), JournalError> {
-        let disturbed = |what| Err(JournalError::Disturbed { path: self.path.clone(), what });
-        match fs::symlink_metadata(&self.path) {
-            Ok(metadata) if Identity::of(&metadata) != self.identity => disturbed("replaced"),
-            Ok(metadata) if metadata.len() != self.end.offset => disturbed("written to"),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => disturbed("removed"),
-            Err(error) => Err(JournalError::io("look at", &self.path)(error)),
-        }
     }
 
     fn unreadable(&self, error: &EncodeError) -> JournalError {
         JournalError::Unreadable { path: self.path.clone(), what: error.to_string() }
     }
-}
-
-/// Writes all of it, and says how much was written when that fails.
-fn write_all(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (written, Err(error)),
-        }
-    }
-    (written, Ok(()))
 }

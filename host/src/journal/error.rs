@@ -47,6 +47,44 @@ pub enum JournalError {
         /// Whose it is.
         found: RunKey,
     },
+    /// The file is whole as far as it can be told, but it began in another project, pipeline or run.
+    #[error("{}: this is the journal of {}, not of {what} {expected:?}", path.display(), whose(what, found.as_deref()))]
+    Foreign {
+        /// The journal.
+        path: PathBuf,
+        /// `project`, `pipeline` or `run`.
+        what: &'static str,
+        /// Whose it is; `None` if it began outside of CI.
+        found: Option<String>,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// The journal was cut back, or is an older copy of itself, or of another history.
+    #[error("{}: this is not the journal that was left at line {seq} of its run: {what}", path.display())]
+    Rewound {
+        /// The journal.
+        path: PathBuf,
+        /// How far the journal had come.
+        seq: u64,
+        /// How it differs.
+        what: &'static str,
+    },
+    /// The journal was made with another key, or with one where none is given.
+    #[error("{}: the journal is authenticated with the state key {found}, {}", path.display(), given_key(given.as_deref()))]
+    WrongKey {
+        /// The journal.
+        path: PathBuf,
+        /// The id of its key.
+        found: String,
+        /// The id of the key that was given, if one was.
+        given: Option<String>,
+    },
+    /// A key is given, and the journal has none: anybody can have written it.
+    #[error("{}: the journal is not authenticated: anybody who can replace it can have written it", path.display())]
+    Unauthenticated {
+        /// The journal.
+        path: PathBuf,
+    },
     /// Something else stands where state should be.
     #[error("{}: {what}", path.display())]
     Refused {
@@ -105,7 +143,13 @@ impl JournalError {
     /// The process's exit code: 6 for state that is refused, 7 for state that can't be written, 8 for a run that is held.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Damaged { .. } | Self::Newer { .. } | Self::Misplaced { .. } => 6,
+            Self::Damaged { .. }
+            | Self::Newer { .. }
+            | Self::Misplaced { .. }
+            | Self::Foreign { .. }
+            | Self::Rewound { .. }
+            | Self::WrongKey { .. }
+            | Self::Unauthenticated { .. } => 6,
             Self::Refused { .. }
             | Self::Io { .. }
             | Self::Unreadable { .. }
@@ -128,6 +172,33 @@ impl JournalError {
                 let name = format!("{}.jsonl", found.stem());
                 format!("give it its own name back: mv {} {}", quoted(path), quoted(&path.with_file_name(name)))
             }
+            Self::Foreign { what: "run", .. } => {
+                "-expect names another run: has a newer one been started since? `shiro status` shows what is here"
+                    .to_owned()
+            }
+            Self::Foreign { found, .. } => format!(
+                "fetch the artifact of this pipeline's own job; to go on with this run from elsewhere, name it: -expect RUN \
+                (`shiro status` shows it); to begin anew: shiro run -fresh{}",
+                if found.is_none() { " (it began outside of CI)" } else { "" }
+            ),
+            Self::Rewound { .. } => {
+                "put back the journal of the last job that worked on the run; never go on from an older copy: what was done \
+                since would be done again"
+                    .to_owned()
+            }
+            Self::WrongKey { given: Some(_), .. } => {
+                "give the key it was begun with (-state-key); a key can't be changed within a run".to_owned()
+            }
+            Self::WrongKey { given: None, .. } => {
+                "give it: -state-key file:PATH or env:NAME, or the variable SHIRO_STATE_KEY (protected variables are only \
+                there on protected branches)"
+                    .to_owned()
+            }
+            Self::Unauthenticated { .. } => {
+                "to begin anew, with the key: shiro run -fresh; if you trust this journal: `shiro state export` it without \
+                the key and `shiro state import` it with the key"
+                    .to_owned()
+            }
             Self::Refused { path, .. } => {
                 format!("shiro keeps its state there in a directory and files of its own: rm {}", quoted(path))
             }
@@ -147,6 +218,14 @@ impl JournalError {
             Self::Stopped { .. } => "run again to go on from what was recorded".to_owned(),
         }
     }
+}
+
+fn whose(what: &str, found: Option<&str>) -> String {
+    found.map_or_else(|| format!("no {what}"), |found| format!("{what} {found:?}"))
+}
+
+fn given_key(given: Option<&str>) -> String {
+    given.map_or_else(|| "and none is given".to_owned(), |given| format!("and the one that is given is {given}"))
 }
 
 fn io_hint(path: &Path, source: &io::Error) -> String {

@@ -1,23 +1,31 @@
 //! The bytes of a journal.
 //!
 //! ```text
-//! {"journal":"shiro","format":1,"shiro":"0.1.0","workflow":"deploy","pipeline":"1234","sum":"5c0f…"}
+//! {"journal":"shiro","format":1,"shiro":"0.1.0","run":"0198…","project":"group/name","workflow":"deploy",…,"sum":"5c0f…"}
 //! {"seq":1,"batch":2,"at":1767225600000,"event":"run_started",…,"sum":"9a41…"}
 //! {"seq":2,"batch":2,"at":1767225600001,"event":"step_started",…,"sum":"07de…"}
 //! {"seq":3,"batch":3,"seal":true,"sum":"b233…"}
 //! ```
 //!
-//! `seq` counts the lines after the header from 1. `batch` is the `seq` of the last line that was written together with this one,
+//! `seq` counts records and seals from 1. `batch` is the `seq` of the last one that was written together with this one,
 //! so that every line of a batch says how far it goes. `sum` is the first half of a SHA-256 over the `sum` before (nothing, for
-//! the header) and over the bytes of its line that stand before it.
+//! the header) and over the bytes of its line that stand before it; of an HMAC-SHA256 if the header names a `key`.
+//!
+//! If the header names recipients (`age`), a batch is one line with one age file, which holds the records' lines without their
+//! positions and sums; `seq` is that of the first record:
+//!
+//! ```text
+//! {"seq":1,"batch":2,"age":"YWdlLWVuY3J5…","sum":"9a41…"}
+//! ```
 
 use std::io::Write as _;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::name::RunKey;
+use super::key::{Recipient, StateKey};
+use super::name::{Origin, RunKey};
+use super::protect::{self, Chain, Protection, Sum};
 use crate::event::Record;
 
 /// The format that this version writes, and the newest it reads.
@@ -29,6 +37,8 @@ const DEPTH_MAX: usize = 127;
 const SUM_BEGIN: &[u8] = br#","sum":""#;
 const SUM_END: &[u8] = br#""}"#;
 const SEAL: &[u8] = br#","seal":true"#;
+const AGE_BEGIN: &[u8] = br#","age":""#;
+const AGE_END: &[u8] = br#"""#;
 
 /// The first line.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -39,20 +49,32 @@ pub(super) struct Header {
     pub(super) format: u64,
     /// The version of shiro that created the file.
     pub(super) shiro: String,
+    /// Where the run began.
+    #[serde(flatten)]
+    pub(super) origin: Origin,
     /// Which run it is.
     #[serde(flatten)]
     pub(super) key: RunKey,
+    /// The id of the state key that the sums are made with. `None`: anybody can make them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) state_key: Option<String>,
+    /// Whom the batches are encrypted for. Empty: they are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) age: Vec<String>,
 }
 
 impl Header {
     pub(super) const KIND: &str = "shiro";
 
-    pub(super) fn new(key: &RunKey) -> Self {
+    pub(super) fn new(key: &RunKey, origin: Origin, state_key: Option<&StateKey>, recipients: &[Recipient]) -> Self {
         Self {
             journal: Self::KIND.to_owned(),
             format: FORMAT,
             shiro: env!("CARGO_PKG_VERSION").to_owned(),
+            origin,
             key: key.clone(),
+            state_key: state_key.map(|key| key.id().to_owned()),
+            age: recipients.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -66,36 +88,6 @@ pub(super) struct AnyHeader {
     pub(super) shiro: Option<String>,
 }
 
-/// A link of the chain of checksums: 128 bits in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sum([u8; 32]);
-
-impl Sum {
-    /// The first link.
-    pub(super) fn first(header: &[u8]) -> Self {
-        Self::hash(Sha256::new().chain_update(header))
-    }
-
-    /// The next link, over the bytes of a line before its sum.
-    pub(super) fn next(&self, covered: &[u8]) -> Self {
-        Self::hash(Sha256::new().chain_update(self.0).chain_update(covered))
-    }
-
-    fn hash(hasher: Sha256) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut hex = [0; 32];
-        for (pair, byte) in hex.chunks_exact_mut(2).zip(hasher.finalize()) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        Self(hex)
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
 /// Why a record is not written: it would not be read back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EncodeError {
@@ -103,48 +95,85 @@ pub(super) enum EncodeError {
     Json(#[from] serde_json::Error),
     #[error("the event nests {0} levels deep, and at most {DEPTH_MAX} can be read back")]
     Depth(usize),
+    #[error("the event can't be encrypted: {0}")]
+    Encryption(String),
 }
 
 /// Appends the header's line.
-pub(super) fn push_header(buffer: &mut Vec<u8>, header: &Header) -> Result<Sum, EncodeError> {
+pub(super) fn push_header(buffer: &mut Vec<u8>, chain: &Chain, header: &Header) -> Result<Sum, EncodeError> {
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, header)?;
     buffer.pop();
-    let sum = Sum::first(&buffer[start..]);
+    let sum = chain.first(&buffer[start..]);
     push_sum(buffer, &sum);
     Ok(sum)
 }
 
-/// Appends a record's line after the one with `previous` as its sum.
-pub(super) fn push_record(
+/// Appends records as one batch, after the line with `previous` as its sum; the first of them is `seq`.
+pub(super) fn push_batch(
     buffer: &mut Vec<u8>,
+    protection: &Protection,
     previous: &Sum,
     seq: u64,
-    batch: u64,
-    record: &Record,
+    records: &[Record],
 ) -> Result<Sum, EncodeError> {
-    let start = buffer.len();
-    push_position(buffer, seq, batch);
-    let body = buffer.len();
-    serde_json::to_writer(&mut *buffer, record)?;
-    let depth = depth(&buffer[body..]);
-    if depth > DEPTH_MAX {
-        return Err(EncodeError::Depth(depth));
+    let last = seq + records.len() as u64 - 1;
+    if protection.encrypts() {
+        return push_encrypted(buffer, protection, previous, (seq, last), records);
     }
-    // The record is an object: its members go on where the position's stopped. `Line::record` does the reverse.
-    buffer[body] = b',';
-    buffer.pop();
-    let sum = previous.next(&buffer[start..]);
+    let mut sum = *previous;
+    for (seq, record) in (seq..).zip(records) {
+        let start = buffer.len();
+        push_position(buffer, seq, last);
+        let body = buffer.len();
+        push_json(buffer, record)?;
+        // The record is an object: its members go on where the position's stopped. `Line::records` does the reverse.
+        buffer[body] = b',';
+        buffer.pop();
+        sum = protection.chain.next(&sum, &buffer[start..]);
+        push_sum(buffer, &sum);
+    }
+    Ok(sum)
+}
+
+fn push_encrypted(
+    buffer: &mut Vec<u8>,
+    protection: &Protection,
+    previous: &Sum,
+    (seq, last): (u64, u64),
+    records: &[Record],
+) -> Result<Sum, EncodeError> {
+    let mut plain = Vec::new();
+    for record in records {
+        push_json(&mut plain, record)?;
+        plain.push(b'\n');
+    }
+    let start = buffer.len();
+    push_position(buffer, seq, last);
+    buffer.extend_from_slice(AGE_BEGIN);
+    buffer.extend_from_slice(protection.encrypt(&plain).map_err(EncodeError::Encryption)?.as_bytes());
+    buffer.extend_from_slice(AGE_END);
+    let sum = protection.chain.next(previous, &buffer[start..]);
     push_sum(buffer, &sum);
     Ok(sum)
+}
+
+/// Appends a record as JSON that can be read back.
+fn push_json(buffer: &mut Vec<u8>, record: &Record) -> Result<(), EncodeError> {
+    let start = buffer.len();
+    serde_json::to_writer(&mut *buffer, record)?;
+    match depth(&buffer[start..]) {
+        depth if depth > DEPTH_MAX => Err(EncodeError::Depth(depth)),
+        _ => Ok(()),
+    }
 }
 
 /// Appends a seal, a batch of its own.
-pub(super) fn push_seal(buffer: &mut Vec<u8>, previous: &Sum, seq: u64) -> Sum {
+pub(super) fn push_seal(buffer: &mut Vec<u8>, chain: &Chain, previous: &Sum, seq: u64) -> Sum {
     let start = buffer.len();
     push_position(buffer, seq, seq);
     buffer.extend_from_slice(SEAL);
-    let sum = previous.next(&buffer[start..]);
+    let sum = chain.next(previous, &buffer[start..]);
     push_sum(buffer, &sum);
     sum
 }
@@ -228,9 +257,15 @@ pub(super) struct Line {
 
 impl Line {
     /// Checks the line (without its end) at `range`, which must come after the one with `previous` as its sum.
-    pub(super) fn check(bytes: &[u8], range: Range<usize>, previous: &Sum, seq: u64) -> Result<Self, &'static str> {
+    pub(super) fn check(
+        bytes: &[u8],
+        range: Range<usize>,
+        chain: &Chain,
+        previous: &Sum,
+        seq: u64,
+    ) -> Result<Self, &'static str> {
         let (covered, written) = split_sum(&bytes[range.clone()]).ok_or("this is not a whole line of a journal")?;
-        let sum = previous.next(covered);
+        let sum = chain.next(previous, covered);
         if sum.as_bytes() != written {
             return Err("the line, or the one before it, is not as it was written (its checksum differs)");
         }
@@ -247,18 +282,59 @@ impl Line {
         bytes[self.body.clone()] == *SEAL
     }
 
-    /// The record in it. Turns the line's bytes into the record's own, in place; `scratch` is reused from line to line.
-    ///
-    /// A record that does not give the same bytes again has something in it that this version does not know.
-    pub(super) fn record(&self, bytes: &mut [u8], scratch: &mut Vec<u8>) -> Result<Record, String> {
+    /// The last `seq` that is in it: that of its batch if it is encrypted.
+    pub(super) fn last(&self, bytes: &[u8]) -> u64 {
+        if self.is_encrypted(bytes) { self.position.batch } else { self.position.seq }
+    }
+
+    fn is_encrypted(&self, bytes: &[u8]) -> bool {
+        bytes[self.body.clone()].starts_with(AGE_BEGIN)
+    }
+
+    /// Appends the records in it. Turns the line's bytes into the record's own, in place; `scratch` is reused from line to line.
+    pub(super) fn records(
+        &self,
+        bytes: &mut [u8],
+        key: Option<&StateKey>,
+        scratch: &mut Vec<u8>,
+        records: &mut Vec<Record>,
+    ) -> Result<(), String> {
+        if self.is_encrypted(bytes) {
+            let base64 = bytes[self.body.clone()].strip_prefix(AGE_BEGIN).and_then(|body| body.strip_suffix(AGE_END));
+            return self.encrypted_records(base64.ok_or("an unknown kind of encryption")?, key, scratch, records);
+        }
         let json = &mut bytes[self.body.start..=self.body.end];
         json[0] = b'{';
         json[self.body.len()] = b'}';
-        let record: Record = serde_json::from_slice(json).map_err(|error| shorter(&error.to_string()))?;
-        scratch.clear();
-        serde_json::to_writer(&mut *scratch, &record).map_err(|error| error.to_string())?;
-        if scratch == json { Ok(record) } else { Err("an event with a field that is unknown here".to_owned()) }
+        records.push(parse(json, scratch)?);
+        Ok(())
     }
+
+    fn encrypted_records(
+        &self,
+        base64: &[u8],
+        key: Option<&StateKey>,
+        scratch: &mut Vec<u8>,
+        records: &mut Vec<Record>,
+    ) -> Result<(), String> {
+        let key = key.ok_or("it is encrypted, and there is no state key")?;
+        let plain = protect::decrypt(key, base64)?;
+        let before = records.len();
+        for line in plain.split_inclusive(|byte| *byte == b'\n') {
+            records.push(parse(line.strip_suffix(b"\n").unwrap_or(line), scratch)?);
+        }
+        let expected = self.position.batch - self.position.seq + 1;
+        let found = (records.len() - before) as u64;
+        if found == expected { Ok(()) } else { Err(format!("a batch of {expected} events that holds {found}")) }
+    }
+}
+
+/// A record. One that does not give the same bytes again has something in it that this version does not know.
+fn parse(json: &[u8], scratch: &mut Vec<u8>) -> Result<Record, String> {
+    let record: Record = serde_json::from_slice(json).map_err(|error| shorter(&error.to_string()))?;
+    scratch.clear();
+    serde_json::to_writer(&mut *scratch, &record).map_err(|error| error.to_string())?;
+    if scratch == json { Ok(record) } else { Err("an event with a field that is unknown here".to_owned()) }
 }
 
 /// The message without the list of all that would be known, and without a column that is not the file's.

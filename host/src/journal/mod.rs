@@ -11,17 +11,22 @@
 //!   sealed: callers let no gate pass from it by itself.
 //! * Everything else that does not check is an error with file and line. No damage makes a run look as if it had never begun.
 //!
-//! The checksums have no key: they find accidents and edits, not a forger who computes them anew. For the same reason a file cut
-//! back to an earlier seal, or replaced by an older copy of itself, is a valid earlier state of the run.
+//! Without a state key the checksums find accidents and edits, not a forger who computes them anew. With one they are MACs: only
+//! who has the key can write a journal that is read. Either way a file that is cut back to an earlier seal, or replaced by an
+//! older copy of itself, is a valid earlier state of the run; who kept a [`Receipt`] elsewhere finds that out too.
 //!
 //! The calls block: they belong on a thread that may wait for the disk.
 
 mod append;
 mod error;
+mod expect;
 mod files;
 mod format;
+mod key;
+mod local;
 mod lock;
 mod name;
+mod protect;
 mod read;
 mod store;
 #[cfg(test)]
@@ -29,6 +34,8 @@ mod tests;
 
 pub use append::Journal;
 pub use error::JournalError;
+pub use expect::{Expected, ParseReceiptError, Receipt};
+pub use key::{KeyError, Recipient, StateKey};
 pub use lock::{Holder, RunLock};
-pub use name::RunKey;
+pub use name::{Origin, RunKey};
 pub use store::{Loaded, RunSummaryFile, Store, StoreKind};

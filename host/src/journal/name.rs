@@ -5,6 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::event::RunStarted;
+use crate::id::RunId;
+
 /// The longest name and pipeline id that a file name carries as they are, in bytes.
 const NAME_MAX: usize = 100;
 const PIPELINE_MAX: usize = 40;
@@ -20,6 +23,27 @@ pub struct RunKey {
     /// The CI pipeline, where each pipeline has its own run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
+}
+
+/// Where a run began: its header says so, and a journal of another project, pipeline or run is never taken for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The run.
+    pub run: RunId,
+    /// The CI project it began in, e.g. `group/name`; `None` outside of CI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The CI pipeline it began in.
+    #[serde(default, rename = "began_in", skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+}
+
+impl Origin {
+    /// That of a run with this start.
+    pub(super) fn of(started: &RunStarted) -> Self {
+        Self { run: started.run.clone(), project: started.job.project.clone(), pipeline: started.job.pipeline.clone() }
+    }
 }
 
 impl RunKey {

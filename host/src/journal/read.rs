@@ -7,8 +7,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::error::JournalError;
-use super::format::{self, AnyHeader, FORMAT, Header, Line, Position, Sum};
-use super::name::RunKey;
+use super::expect::{Expected, Receipt};
+use super::format::{self, AnyHeader, FORMAT, Header, Line, Position};
+use super::key::{Recipient, StateKey};
+use super::name::{Origin, RunKey};
+use super::protect::{Chain, Protection, Sum};
 use crate::event::{Event, Record};
 
 /// The smallest unit that a disk writes, in bytes.
@@ -18,6 +21,10 @@ const SECTOR: usize = 512;
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) key: RunKey,
+    pub(super) origin: Origin,
+    pub(super) protection: Protection,
+    /// It is authenticated with the state key.
+    pub(super) authenticated: bool,
     pub(super) records: Vec<Record>,
     pub(super) sealed: bool,
     pub(super) notices: Vec<String>,
@@ -36,8 +43,15 @@ pub(super) struct End {
 }
 
 /// Reads a whole journal. `path` is for messages only.
-pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Contents, JournalError> {
-    let mut reader = Reader::open(path, bytes)?;
+///
+/// With a state key, the journal must be authenticated with it: one without could be anybody's.
+pub(super) fn read(
+    path: &Path,
+    bytes: Vec<u8>,
+    state_key: Option<&StateKey>,
+    expected: &Expected,
+) -> Result<Contents, JournalError> {
+    let mut reader = Reader::open(path, bytes, state_key, expected)?;
     let first_batch = reader.first_batch();
     while reader.offset < reader.bytes.len() {
         if !reader.step()? {
@@ -50,9 +64,15 @@ pub(super) fn read(path: &Path, bytes: Vec<u8>) -> Result<Contents, JournalError
 struct Reader<'a> {
     path: &'a Path,
     bytes: Vec<u8>,
+    state_key: Option<&'a StateKey>,
+    /// What the chain must have at some place.
+    receipt: Option<&'a Receipt>,
+    protection: Protection,
     /// Everything before has been read and checks.
     offset: usize,
-    key: RunKey,
+    /// The line at the offset, from 1.
+    line: u64,
+    header: Header,
     /// The version that wrote the lines being read.
     writer: String,
     records: Vec<Record>,
@@ -66,47 +86,34 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads the header.
-    fn open(path: &'a Path, bytes: Vec<u8>) -> Result<Self, JournalError> {
+    fn open(
+        path: &'a Path,
+        bytes: Vec<u8>,
+        state_key: Option<&'a StateKey>,
+        expected: &'a Expected,
+    ) -> Result<Self, JournalError> {
         let damaged = |what: &str| JournalError::Damaged { path: path.to_owned(), line: 1, what: what.to_owned() };
         let end = end_of_line(&bytes, 0).ok_or_else(|| {
             damaged(if bytes.is_empty() { "the file is empty" } else { "the file ends within its first line" })
         })?;
-        let line = &bytes[..end];
-        let any: AnyHeader = serde_json::from_slice(line)
-            .ok()
-            .filter(|any: &AnyHeader| any.journal == Header::KIND)
-            .ok_or_else(|| damaged("this is not the header of a journal"))?;
-        let newer = |what: &str| JournalError::Newer {
-            path: path.to_owned(),
-            line: 1,
-            writer: any.shiro.clone().unwrap_or_else(|| "of an unknown version".to_owned()),
-            format: any.format,
-            what: what.to_owned(),
-        };
-        if any.format > FORMAT {
-            return Err(newer("a later format"));
-        }
-        let (covered, sum) = format::split_sum(line).ok_or_else(|| damaged("the header has no checksum"))?;
-        let expected = Sum::first(covered);
-        if expected.as_bytes() != sum || any.format != FORMAT {
-            return Err(damaged("the header is not as it was written (its checksum differs)"));
-        }
-        let header: Header = serde_json::from_slice(line).map_err(|error| newer(&error.to_string()))?;
-        let mut again = Vec::with_capacity(line.len() + 1);
-        if format::push_header(&mut again, &header).is_err() || again != bytes[..=end] {
-            return Err(newer("a header with a field that is unknown here"));
-        }
+        let (header, chain, sum) = read_header(path, &bytes[..end], state_key, expected)?;
+        let recipients = header.age.iter().map(|text| text.parse::<Recipient>()).collect::<Result<Vec<_>, _>>();
+        let recipients = recipients.map_err(|error| damaged(&format!("whom it is encrypted for is {error}")))?;
         Ok(Self {
             path,
+            state_key: state_key.filter(|_| header.state_key.is_some()),
+            receipt: expected.receipt.as_ref(),
+            protection: Protection { chain, recipients: recipients.into() },
             offset: end + 1,
-            key: header.key,
-            writer: header.shiro,
+            line: 2,
+            writer: header.shiro.clone(),
+            header,
             records: Vec::with_capacity(bytes.len() / 256),
             sealed: false,
             notices: Vec::new(),
             seq: 0,
             batch: 0,
-            sum: expected,
+            sum,
             scratch: Vec::new(),
             bytes,
         })
@@ -120,7 +127,7 @@ impl<'a> Reader<'a> {
     /// Reads the next line. False if nothing good follows.
     fn step(&mut self) -> Result<bool, JournalError> {
         let checked = match end_of_line(&self.bytes, self.offset) {
-            Some(end) => Line::check(&self.bytes, self.offset..end, &self.sum, self.seq + 1).map(|line| (line, end)),
+            Some(end) => self.check_line(self.offset..end).map(|line| (line, end)),
             None => Err("the file ends within the line"),
         };
         let (line, end) = match checked {
@@ -131,25 +138,49 @@ impl<'a> Reader<'a> {
             }
         };
         self.sealed = line.is_seal(&self.bytes);
+        let last = line.last(&self.bytes);
         if !self.sealed {
-            let record = line.record(&mut self.bytes, &mut self.scratch).map_err(|what| JournalError::Newer {
+            self.read_records(&line)?;
+        }
+        (self.seq, self.batch, self.sum) = (last, line.position.batch, line.sum);
+        self.offset = end + 1;
+        self.line += 1;
+        match self.receipt.filter(|receipt| !receipt.agrees(self.seq, &self.sum)) {
+            None => Ok(true),
+            Some(_) => Err(self.rewound("at that place it holds something else")),
+        }
+    }
+
+    fn check_line(&self, range: Range<usize>) -> Result<Line, &'static str> {
+        Line::check(&self.bytes, range, &self.protection.chain, &self.sum, self.seq + 1)
+    }
+
+    fn read_records(&mut self, line: &Line) -> Result<(), JournalError> {
+        let before = self.records.len();
+        let read = line.records(&mut self.bytes, self.state_key, &mut self.scratch, &mut self.records);
+        if let Err(what) = read {
+            return Err(JournalError::Newer {
                 path: self.path.to_owned(),
-                line: self.line(),
+                line: self.line,
                 writer: self.writer.clone(),
                 format: FORMAT,
                 what,
-            })?;
+            });
+        }
+        for record in &self.records[before..] {
             if let Event::RunResumed { shiro, .. } = &record.event {
                 self.writer.clone_from(shiro);
             }
-            if self.seq == 0 && !matches!(record.event, Event::RunStarted(_)) {
-                return Err(self.damaged("a journal begins with the start of its run"));
-            }
-            self.records.push(record);
         }
-        (self.seq, self.batch, self.sum) = (line.position.seq, line.position.batch, line.sum);
-        self.offset = end + 1;
-        Ok(true)
+        let is_start = |record: &Record| match &record.event {
+            Event::RunStarted(started) => Origin::of(started) == self.header.origin,
+            _ => false,
+        };
+        if before == 0 && !self.records.first().is_some_and(is_start) {
+            self.records.clear();
+            return Err(self.damaged("a journal begins with the start of the run that its header names"));
+        }
+        Ok(())
     }
 
     /// Passes what stands from the offset on if it can be what a crash left of one batch.
@@ -162,7 +193,7 @@ impl<'a> Reader<'a> {
         self.notices.push(format!(
             "{}:{}: dropped an unfinished write of {} bytes: the process died, or the disk was full. Nothing that was confirmed is lost",
             self.path.display(),
-            self.line(),
+            self.line,
             tail.len(),
         ));
         Ok(())
@@ -175,7 +206,7 @@ impl<'a> Reader<'a> {
         let begins = text.starts_with(&prefix) || prefix.starts_with(text);
         // A line that is all there but for what ends it was not cut off: its end was altered.
         let all_but_end = tail.start..tail.end - 1;
-        let altered_end = Line::check(&self.bytes, all_but_end, &self.sum, self.seq + 1).is_ok();
+        let altered_end = self.check_line(all_but_end).is_ok();
         begins && !text.contains(&b'\n') && !altered_end
     }
 
@@ -207,11 +238,17 @@ impl<'a> Reader<'a> {
             self.notices.push(format!(
                 "{}:{}: the last write is not complete: the process died, or the disk was full. Nothing that was confirmed is lost",
                 self.path.display(),
-                self.line(),
+                self.line,
             ));
         }
+        if self.receipt.is_some_and(|receipt| receipt.seq > self.seq) {
+            return Err(self.rewound("it ends before that"));
+        }
         Ok(Contents {
-            key: self.key,
+            key: self.header.key,
+            origin: self.header.origin,
+            protection: self.protection,
+            authenticated: self.header.state_key.is_some(),
             records: self.records,
             sealed: self.sealed,
             notices: self.notices,
@@ -219,9 +256,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The line at the offset, from 1.
-    fn line(&self) -> u64 {
-        self.seq + 2
+    fn rewound(&self, what: &'static str) -> JournalError {
+        let seq = self.receipt.map_or(0, |receipt| receipt.seq);
+        JournalError::Rewound { path: self.path.to_owned(), seq, what }
     }
 
     fn damaged(&self, what: &str) -> JournalError {
@@ -230,8 +267,56 @@ impl<'a> Reader<'a> {
             1 => format!("{what}; the event before it is intact"),
             intact => format!("{what}; the {intact} events before it are intact"),
         };
-        JournalError::Damaged { path: self.path.to_owned(), line: self.line(), what }
+        JournalError::Damaged { path: self.path.to_owned(), line: self.line, what }
     }
+}
+
+/// Reads a header's line (without its end). Returns how the lines after it are linked, too.
+fn read_header(
+    path: &Path,
+    line: &[u8],
+    state_key: Option<&StateKey>,
+    expected: &Expected,
+) -> Result<(Header, Chain, Sum), JournalError> {
+    let damaged = |what: &str| JournalError::Damaged { path: path.to_owned(), line: 1, what: what.to_owned() };
+    let any: AnyHeader = serde_json::from_slice(line)
+        .ok()
+        .filter(|any: &AnyHeader| any.journal == Header::KIND)
+        .ok_or_else(|| damaged("this is not the header of a journal"))?;
+    let newer = |what: &str| JournalError::Newer {
+        path: path.to_owned(),
+        line: 1,
+        writer: any.shiro.clone().unwrap_or_else(|| "of an unknown version".to_owned()),
+        format: any.format,
+        what: what.to_owned(),
+    };
+    if any.format > FORMAT {
+        return Err(newer("a later format"));
+    }
+    let (covered, written) = format::split_sum(line).ok_or_else(|| damaged("the header has no checksum"))?;
+    let parsed = serde_json::from_slice::<Header>(line);
+    let named = parsed.as_ref().ok().and_then(|header| header.state_key.as_deref());
+    let wrong_key = named.is_some() && named != state_key.map(StateKey::id);
+    let chain = Chain::new(state_key.filter(|_| named.is_some()));
+    let sum = chain.first(covered);
+    if any.format != FORMAT || (!wrong_key && sum.as_bytes() != written) {
+        return Err(damaged("the header is not as it was written (its checksum differs)"));
+    }
+    let header = parsed.map_err(|error| newer(&error.to_string()))?;
+    // Whose it is says more than which key it has, even where the key can't tell whether it is true.
+    expected.check(path, &header.key, &header.origin)?;
+    if let (true, Some(found)) = (wrong_key, &header.state_key) {
+        let given = state_key.map(|key| key.id().to_owned());
+        return Err(JournalError::WrongKey { path: path.to_owned(), found: found.clone(), given });
+    }
+    if state_key.is_some() && header.state_key.is_none() {
+        return Err(JournalError::Unauthenticated { path: path.to_owned() });
+    }
+    let mut again = Vec::with_capacity(line.len() + 1);
+    if format::push_header(&mut again, &chain, &header).is_err() || again.strip_suffix(b"\n") != Some(line) {
+        return Err(newer("a header with a field that is unknown here"));
+    }
+    Ok((header, chain, sum))
 }
 
 /// Where the line that begins at `start` ends, if it does.

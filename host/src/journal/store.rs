@@ -1,23 +1,20 @@
-//! Where journals are, and the order of what is done to them.
+//! Where journals are kept.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::append::{Appender, Journal};
+use super::append::Journal;
 use super::error::JournalError;
-use super::files::{self, Identity, Modes};
+use super::expect::{Expected, Receipt};
+use super::files::{Identity, Modes};
+use super::format::Header;
+use super::key::{Recipient, StateKey};
+use super::local::LocalStore;
 use super::lock::RunLock;
-use super::name::RunKey;
-use super::read::{self, End};
+use super::name::{Origin, RunKey};
+use super::protect::Protection;
+use super::read::{Contents, End};
 use crate::event::{Event, Record};
-
-const JOURNAL: &str = ".jsonl";
-const PREVIOUS: &str = ".previous.jsonl";
-const NEW: &str = ".jsonl.new";
-const LINK: &str = ".previous.jsonl.new";
-const LOCK: &str = ".lock";
 
 /// Where state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +30,17 @@ pub enum StoreKind {
 /// The journals of a project.
 #[derive(Clone, Debug)]
 pub struct Store {
-    kind: StoreKind,
-    /// `.shiro`.
-    parent: PathBuf,
-    /// `.shiro/state`.
-    directory: PathBuf,
+    backend: Backend,
+    key: Option<Arc<StateKey>>,
+    /// Whom new journals are encrypted for. Empty: they are not.
+    recipients: Vec<Recipient>,
+    expected: Expected,
+}
+
+#[derive(Clone, Debug)]
+enum Backend {
+    Memory,
+    Local(LocalStore),
 }
 
 /// A run's journal, read and checked.
@@ -51,10 +54,47 @@ pub struct Loaded {
     pub notices: Vec<String>,
     /// The file.
     pub path: PathBuf,
-    end: End,
-    /// What was read: another file, or a file of another length, is not what was loaded.
-    identity: Identity,
-    len: u64,
+    /// Where the run began.
+    pub origin: Origin,
+    /// It was made with the state key: nobody without that can have written it.
+    pub authenticated: bool,
+    pub(super) protection: Protection,
+    pub(super) end: End,
+    version: Version,
+}
+
+/// What was read: if it is another one by the time it is written to, that is not what was loaded.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Version {
+    /// A file of this length.
+    File {
+        /// Which.
+        identity: Identity,
+        /// In bytes.
+        len: u64,
+    },
+}
+
+impl Loaded {
+    pub(super) fn new(contents: Contents, path: PathBuf, version: Version) -> Self {
+        let Contents { origin, protection, authenticated, records, sealed, notices, end, key: _ } = contents;
+        Self { records, sealed, notices, path, origin, authenticated, protection, end, version }
+    }
+
+    /// Its batches are encrypted.
+    pub fn encrypted(&self) -> bool {
+        self.protection.encrypts()
+    }
+
+    /// Whom it is encrypted for.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.protection.recipients
+    }
+
+    /// How far it goes.
+    pub fn receipt(&self) -> Receipt {
+        Receipt { seq: self.end.seq, sum: self.end.sum }
+    }
 }
 
 /// A journal that a project has, readable or not.
@@ -75,12 +115,27 @@ impl Store {
     ///
     /// `.shiro` or `.shiro/state` is a link or a file, or can't be looked at.
     pub fn open(kind: StoreKind, project_dir: &Path) -> Result<Self, JournalError> {
-        let parent = project_dir.join(".shiro");
-        let store = Self { kind, directory: parent.join("state"), parent };
-        if kind != StoreKind::Memory && files::is_directory(&store.parent)? {
-            files::is_directory(&store.directory)?;
-        }
-        Ok(store)
+        let local = |directory, file| LocalStore::open(project_dir, Modes { directory, file }).map(Backend::Local);
+        let backend = match kind {
+            StoreKind::Memory => Backend::Memory,
+            StoreKind::Filesystem => local(0o700, 0o600)?,
+            StoreKind::Gitlab => local(0o777, 0o666)?,
+        };
+        Ok(Self { backend, key: None, recipients: Vec::new(), expected: Expected::default() })
+    }
+
+    /// The same, with journals that are authenticated with this key: others are refused. With recipients, new ones are
+    /// encrypted for them and for the key itself, which must be an age identity to read them again.
+    pub fn with_key(mut self, key: StateKey, recipients: Vec<Recipient>) -> Self {
+        self.key = Some(Arc::new(key));
+        self.recipients = recipients;
+        self
+    }
+
+    /// The same, which refuses to load a journal that is not the one that is expected. (The run's key need not be in it.)
+    pub fn expecting(mut self, expected: Expected) -> Self {
+        self.expected = expected;
+        self
     }
 
     /// All journals of the project by their file's name, without those that were kept aside. Unreadable ones have their error.
@@ -89,24 +144,10 @@ impl Store {
     ///
     /// The directory can't be read.
     pub fn runs(&self) -> Result<Vec<RunSummaryFile>, JournalError> {
-        if self.kind == StoreKind::Memory {
-            return Ok(Vec::new());
+        match &self.backend {
+            Backend::Memory => Ok(Vec::new()),
+            Backend::Local(local) => local.runs(self.key.as_deref()),
         }
-        let io_error = || JournalError::io("list", &self.directory);
-        let entries = match fs::read_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(io_error())?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(io_error())?.file_name();
-            // No other name is one of ours.
-            if let Some(name) = name.to_str().filter(|name| name.ends_with(JOURNAL) && !name.ends_with(PREVIOUS)) {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort_unstable();
-        Ok(names.iter().filter_map(|name| summarize(self.directory.join(name))).collect())
     }
 
     /// Takes the run for this process, until the lock is dropped. To be done before the journal is read to go on with it.
@@ -116,16 +157,10 @@ impl Store {
     /// [`JournalError::Held`] if another process has it; the directory or the lock's file can't be created.
     pub fn lock(&self, key: &RunKey) -> Result<RunLock, JournalError> {
         let stem = key.stem();
-        if self.kind == StoreKind::Memory {
-            return Ok(RunLock::in_memory(stem));
+        match &self.backend {
+            Backend::Memory => Ok(RunLock::in_memory(stem)),
+            Backend::Local(local) => local.lock(stem),
         }
-        self.create_directory()?;
-        let path = self.path(&stem, LOCK);
-        let lock = RunLock::acquire(stem, &path, self.modes().file)?;
-        // What a crash left before it had become the journal.
-        files::remove(&self.path(lock.stem(), NEW))?;
-        files::remove(&self.path(lock.stem(), LINK))?;
-        Ok(lock)
     }
 
     /// Reads a run's journal. `None` if there is none.
@@ -134,16 +169,14 @@ impl Store {
     ///
     /// The journal can't be read, does not check, or is another run's: never to be taken for a run that has not begun.
     pub fn load(&self, key: &RunKey) -> Result<Option<Loaded>, JournalError> {
-        if self.kind == StoreKind::Memory {
-            return Ok(None);
+        let expected = Expected { key: Some(key.clone()), ..self.expected.clone() };
+        match &self.backend {
+            Backend::Memory => Ok(None),
+            Backend::Local(local) => local.load(&key.stem(), self.key.as_deref(), &expected),
         }
-        let stem = key.stem();
-        let Some((found, loaded)) = load_file(self.path(&stem, JOURNAL))? else { return Ok(None) };
-        if found == *key { Ok(Some(loaded)) } else { Err(JournalError::Misplaced { path: loaded.path, found }) }
     }
 
-    /// Begins a new run with these records, durably. A journal that the run has already is kept aside as
-    /// `<name>.previous.jsonl`, instead of the one before it; until the new one is durable, it stays where it is.
+    /// Begins a new run with these records, durably. What the run has already is kept aside until the next one begins.
     ///
     /// # Errors
     ///
@@ -153,26 +186,19 @@ impl Store {
     ///
     /// If the first record is not [`Event::RunStarted`], or if the lock is another run's.
     pub fn begin(&self, key: &RunKey, lock: &RunLock, first: &[Record]) -> Result<Journal, JournalError> {
-        assert!(matches!(first, [Record { event: Event::RunStarted(_), .. }, ..]), "a run begins with its start");
-        let stem = self.locked_stem(key, lock);
-        if self.kind == StoreKind::Memory {
-            return Ok(Journal::in_memory());
+        let [Record { event: Event::RunStarted(started), .. }, ..] = first else {
+            panic!("a run begins with its start");
+        };
+        let stem = locked_stem(key, lock);
+        let header = Header::new(key, Origin::of(started), self.key.as_deref(), &self.recipients);
+        let protection = Protection::new(self.key.as_deref(), &self.recipients);
+        match &self.backend {
+            Backend::Memory => Ok(Journal::in_memory()),
+            Backend::Local(local) => local.begin(&stem, &header, protection, first),
         }
-        let path = self.path(&stem, JOURNAL);
-        let new = self.path(&stem, NEW);
-        let appender = self.write_new(&new, key, first)?;
-        match files::metadata(&path)? {
-            None => {}
-            Some(metadata) if metadata.is_file() => {
-                keep_aside(&path, &self.path(&stem, LINK), &self.path(&stem, PREVIOUS))?;
-            }
-            Some(_) => return Err(files::not_a_file(&path)),
-        }
-        files::rename(&new, &path)?;
-        Ok(appender.renamed(&path).into())
     }
 
-    /// Goes on with a run's journal. What a crash left unfinished is cut off first, durably.
+    /// Goes on with a run's journal, protected as it is. What a crash left unfinished is cut off first, durably.
     ///
     /// # Errors
     ///
@@ -182,100 +208,16 @@ impl Store {
     ///
     /// If the lock is another run's.
     pub fn resume(&self, key: &RunKey, lock: &RunLock, loaded: &Loaded) -> Result<Journal, JournalError> {
-        let stem = self.locked_stem(key, lock);
-        if self.kind == StoreKind::Memory {
-            return Ok(Journal::in_memory());
+        let stem = locked_stem(key, lock);
+        match (&self.backend, loaded.version) {
+            (Backend::Memory, _) => Ok(Journal::in_memory()),
+            (Backend::Local(local), Version::File { identity, len }) => local.resume(&stem, loaded, identity, len),
         }
-        let path = self.path(&stem, JOURNAL);
-        let disturbed = |what| JournalError::Disturbed { path: path.clone(), what };
-        let (file, metadata) = files::open(&path, "open", OpenOptions::new().read(true).append(true))?
-            .ok_or_else(|| disturbed("removed"))?;
-        if Identity::of(&metadata) != loaded.identity {
-            return Err(disturbed("replaced"));
-        }
-        if metadata.len() != loaded.len {
-            return Err(disturbed("written to"));
-        }
-        if loaded.len > loaded.end.offset {
-            file.set_len(loaded.end.offset).map_err(JournalError::io("cut off the unfinished end of", &path))?;
-        }
-        // Lines of a process that died before its fsync were read, and are about to be relied on.
-        file.sync_all().map_err(JournalError::io("make durable", &path))?;
-        files::sync_parent(&path)?;
-        Ok(Appender::new(file, path, loaded.end)?.into())
-    }
-
-    fn write_new(&self, new: &Path, key: &RunKey, first: &[Record]) -> Result<Appender, JournalError> {
-        files::remove(new)?;
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true).mode(self.modes().file);
-        let file = options.open(new).map_err(JournalError::io("create", new))?;
-        Appender::create(file, new.to_owned(), key, first).inspect_err(|_| {
-            let _ = fs::remove_file(new);
-        })
-    }
-
-    fn create_directory(&self) -> Result<(), JournalError> {
-        files::create_directory(&self.parent, 0o777)?;
-        files::create_directory(&self.directory, self.modes().directory)?;
-        let ignore = self.directory.join(".gitignore");
-        match OpenOptions::new().write(true).create_new(true).mode(self.modes().file).open(&ignore) {
-            Ok(mut file) => file.write_all(b"*\n").map_err(JournalError::io("write", &ignore)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(JournalError::io("create", &ignore)(error)),
-        }
-    }
-
-    fn modes(&self) -> Modes {
-        match self.kind {
-            StoreKind::Gitlab => Modes { directory: 0o777, file: 0o666 },
-            StoreKind::Memory | StoreKind::Filesystem => Modes { directory: 0o700, file: 0o600 },
-        }
-    }
-
-    fn locked_stem(&self, key: &RunKey, lock: &RunLock) -> String {
-        let stem = key.stem();
-        assert_eq!(stem, lock.stem(), "the lock is this run's");
-        stem
-    }
-
-    fn path(&self, stem: &str, ending: &str) -> PathBuf {
-        self.directory.join(format!("{stem}{ending}"))
     }
 }
 
-/// Gives the journal a second name, in one step as for the one that has that name now.
-fn keep_aside(journal: &Path, link: &Path, previous: &Path) -> Result<(), JournalError> {
-    files::remove(link)?;
-    // Not every file system has hard links.
-    fs::hard_link(journal, link)
-        .or_else(|_| fs::copy(journal, link).map(drop))
-        .and_then(|()| File::open(link)?.sync_all())
-        .map_err(JournalError::io("keep aside", journal))?;
-    files::rename(link, previous)
-}
-
-/// `None` if the file is gone by now.
-fn summarize(path: PathBuf) -> Option<RunSummaryFile> {
-    let (key, loaded) = match load_file(path.clone()) {
-        Ok(None) => return None,
-        Ok(Some((key, loaded))) if path.file_name().is_some_and(|name| *name == *(key.stem() + JOURNAL)) => {
-            (Some(key), Ok(loaded))
-        }
-        Ok(Some((key, _))) => (Some(key.clone()), Err(JournalError::Misplaced { path: path.clone(), found: key })),
-        Err(error) => (None, Err(error)),
-    };
-    Some(RunSummaryFile { key, path, loaded })
-}
-
-fn load_file(path: PathBuf) -> Result<Option<(RunKey, Loaded)>, JournalError> {
-    let Some((mut file, metadata)) = files::open(&path, "open", OpenOptions::new().read(true))? else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.read_to_end(&mut bytes).map_err(JournalError::io("read", &path))?;
-    let len = bytes.len() as u64;
-    let read::Contents { key, records, sealed, notices, end } = read::read(&path, bytes)?;
-    let identity = Identity::of(&metadata);
-    Ok(Some((key, Loaded { records, sealed, notices, path, end, identity, len })))
+fn locked_stem(key: &RunKey, lock: &RunLock) -> String {
+    let stem = key.stem();
+    assert_eq!(stem, lock.stem(), "the lock is this run's");
+    stem
 }

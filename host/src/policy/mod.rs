@@ -53,6 +53,24 @@ pub struct Policy {
     /// Its file, as it is shown.
     pub name: String,
     types: BTreeMap<String, Permissions>,
+    /// State has to be authenticated, and encrypted.
+    state: StateNeeds,
+}
+
+/// What a policy requires of a run's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct StateNeeds {
+    authenticated: bool,
+    encrypted: bool,
+}
+
+/// What policies require of a run's state: for each requirement the name of a policy that has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateRules {
+    /// Journals are authenticated with a state key.
+    pub authenticated: Option<String>,
+    /// Journals are encrypted.
+    pub encrypted: Option<String>,
 }
 
 impl Policy {
@@ -96,6 +114,15 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// What they require of a run's state: whatever one of them does.
+    pub fn state(&self) -> StateRules {
+        let all = || self.operators.iter().chain(&self.repository);
+        let first = |requires: fn(&StateNeeds) -> bool| {
+            all().find(|policy| requires(&policy.state)).map(|policy| policy.name.clone())
+        };
+        StateRules { authenticated: first(|needs| needs.authenticated), encrypted: first(|needs| needs.encrypted) }
+    }
+
     /// Who says what of a step, after its type's request.
     fn layers<'a>(&'a self, subject: &Subject<'a>) -> Vec<(Origin, &'a Permissions)> {
         static NOTHING: OnceLock<Permissions> = OnceLock::new();
@@ -124,8 +151,11 @@ fn built_in() -> &'static Policy {
     POLICY.get_or_init(|| {
         let source = Source::from_text("built_in.json", include_str!("built_in.json"));
         // A test reads it: it can't be wrong here.
-        Policy::parse(&source, Role::Repository)
-            .unwrap_or_else(|_| Policy { name: String::new(), types: BTreeMap::new() })
+        Policy::parse(&source, Role::Repository).unwrap_or_else(|_| Policy {
+            name: String::new(),
+            types: BTreeMap::new(),
+            state: StateNeeds::default(),
+        })
     })
 }
 

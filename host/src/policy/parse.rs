@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{EVERY_OTHER, Policy, Role};
+use super::{EVERY_OTHER, Policy, Role, StateNeeds};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::workflow::fields::Fields;
 use crate::workflow::{Source, json, permissions};
@@ -15,20 +15,20 @@ const VERSION: u32 = 1;
 pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnostic>> {
     let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
-    let types = match document.value {
+    let (types, state) = match document.value {
         Value::Object(members) => {
-            let mut fields = Fields::new(String::new(), members, &["version", "types"], &mut problems);
+            let mut fields = Fields::new(String::new(), members, &["version", "types", "state"], &mut problems);
             read_version(&mut fields);
-            read_types(&mut fields, role)
+            (read_types(&mut fields, role), read_state(&mut fields))
         }
         other => {
             let message = format!("a policy is an object, not {}", json::kind(&other));
             problems.push(Diagnostic::error("wrong-type", Place::value(""), message));
-            BTreeMap::new()
+            (BTreeMap::new(), StateNeeds::default())
         }
     };
     if problems.is_empty() {
-        return Ok(Policy { name: source.name().to_owned(), types });
+        return Ok(Policy { name: source.name().to_owned(), types, state });
     }
     source.locate(&mut problems);
     problems.sort_by_key(|problem| problem.place.position);
@@ -42,6 +42,16 @@ fn read_version(fields: &mut Fields<'_>) {
         let place = fields.place("version");
         let message = format!("this shiro reads policies of version {VERSION}");
         fields.report(Diagnostic::error("version", place, message));
+    }
+}
+
+fn read_state(fields: &mut Fields<'_>) -> StateNeeds {
+    let Some(members) = fields.object("state") else { return StateNeeds::default() };
+    let known = &["authenticated", "encrypted"];
+    let mut state = Fields::new("/state".to_owned(), members, known, fields.problems);
+    StateNeeds {
+        authenticated: state.boolean("authenticated").unwrap_or(false),
+        encrypted: state.boolean("encrypted").unwrap_or(false),
     }
 }
 

@@ -38,6 +38,20 @@ fn decide(
 }
 
 #[test]
+fn what_one_policy_requires_of_state_is_required() {
+    let of = |state: Value| policy(&json!({ "version": 1, "types": {}, "state": state }), Role::Operator);
+    let mut policies = policies(&json!({}), &[]);
+    assert_eq!(policies.state(), StateRules::default());
+    policies.repository = Some(Policy { name: "repo.json".into(), ..of(json!({ "authenticated": true })) });
+    policies.operators = vec![
+        Policy { name: "a.json".into(), ..of(json!({ "encrypted": false })) },
+        Policy { name: "b.json".into(), ..of(json!({ "encrypted": true })) },
+    ];
+    let rules = StateRules { authenticated: Some("repo.json".into()), encrypted: Some("b.json".into()) };
+    assert_eq!(policies.state(), rules);
+}
+
+#[test]
 fn problems_have_places_and_suggestions() {
     let text =
         "{\n  \"version\": 1,\n  \"types\": { \"a\": { \"netwrk\": [],\n    \"network\": [{ \"url\": \"a\" }] } }\n}";
@@ -58,6 +72,14 @@ fn documents() -> Vec<(Value, bool)> {
     vec![
         (of(json!({})), true),
         (json!({ "version": 1, "types": {}, "$schema": "x", "x-note": "y" }), true),
+        (
+            json!({ "version": 1, "types": {}, "state": { "authenticated": true, "encrypted": false, "x-why": 1 } }),
+            true,
+        ),
+        (json!({ "version": 1, "types": {}, "state": {} }), true),
+        (json!({ "version": 1, "types": {}, "state": { "authenticated": "yes" } }), false),
+        (json!({ "version": 1, "types": {}, "state": { "signed": true } }), false),
+        (json!({ "version": 1, "types": {}, "state": true }), false),
         (
             of(
                 json!({ "network": [{ "url": "https://*.a.b", "methods": ["GET"], "path_prefix": "/v1", "private": ["10.0.0.0/8"] }] }),

@@ -1,6 +1,7 @@
 //! What the command line may say.
 
 pub mod plugin;
+pub mod state;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use self::plugin::{PluginDirs, PluginVerb};
+use self::state::{JournalArgs, StateArgs};
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -106,9 +108,13 @@ pub struct RunArgs {
     #[command(flatten)]
     pub workflow: WorkflowArgs,
 
-    /// Where the run's state is kept. Default: gitlab in a GitLab job, else filesystem.
-    #[arg(long, value_enum, value_name = "STORE")]
-    pub state_store: Option<StateStore>,
+    /// Where the run's state is kept.
+    #[command(flatten)]
+    pub state: StateArgs,
+
+    /// How its journal is protected.
+    #[command(flatten)]
+    pub journal: JournalArgs,
 
     /// Start a new run, whatever state there is.
     #[arg(long, conflicts_with = "resume")]
@@ -175,24 +181,13 @@ pub struct StatusArgs {
     #[arg(value_name = "RUN")]
     pub run: Option<String>,
 
-    /// Where the state is kept. Default: as for `shiro run`.
-    #[arg(long, value_enum, value_name = "STORE")]
-    pub state_store: Option<StateStore>,
+    /// Where the state is kept.
+    #[command(flatten)]
+    pub state: StateArgs,
 
     /// For machines: JSON on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// `-state-store`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StateStore {
-    /// Nothing is kept: the run can't pause or go on.
-    Memory,
-    /// Files in .shiro/state/ that only this user can read.
-    Filesystem,
-    /// Files in $CI_PROJECT_DIR/.shiro/state/, carried by job artifacts, one run for each pipeline.
-    Gitlab,
 }
 
 fn name_value(text: &str) -> Result<(String, String), String> {
@@ -227,6 +222,7 @@ fn is_single_dash_long(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::state::StateStore;
     use super::*;
 
     fn normalised(args: &[&str]) -> Vec<String> {
@@ -258,7 +254,7 @@ mod tests {
             let cli = Cli::try_parse_from(normalise(args.iter().map(OsString::from))).unwrap();
             let Verb::Run(run) = cli.verb else { panic!("not a run") };
             assert!(run.fresh);
-            assert_eq!(run.state_store, Some(StateStore::Gitlab));
+            assert_eq!(run.state.state_store, Some(StateStore::Gitlab));
             assert_eq!(run.workflow.file.as_deref(), Some(std::path::Path::new("w.json")));
         }
     }

@@ -1,38 +1,46 @@
 //! Every flipped bit, every cut, every kind of tear, and files that another version wrote.
 
-use super::super::format::{self, Header, Sum};
+use super::super::format::{self, Header};
+use super::super::protect::{Chain, Protection};
 use super::super::read::{self, Contents};
 use super::*;
 
 fn parse(bytes: &[u8]) -> Result<Contents, JournalError> {
-    read::read(Path::new("x.jsonl"), bytes.to_vec())
+    read::read(Path::new("x.jsonl"), bytes.to_vec(), None, &Expected::default())
+}
+
+fn plain() -> Protection {
+    Protection::new(None, &[])
 }
 
 /// Batches of records, one after the other, as bytes; `None` is a seal. With the offsets of all line ends.
 fn journal(batches: &[Option<&[Record]>]) -> (Vec<u8>, Vec<usize>) {
+    let bytes = written(&Header::new(&key("deploy"), origin(), None, &[]), &plain(), batches);
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index + 1).collect();
+    (bytes, ends)
+}
+
+/// A whole journal with this header.
+pub(super) fn written(header: &Header, protection: &Protection, batches: &[Option<&[Record]>]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut sum = format::push_header(&mut bytes, &Header::new(&key("deploy"))).unwrap();
+    let mut sum = format::push_header(&mut bytes, &protection.chain, header).unwrap();
     let mut seq = 0;
     for batch in batches {
         match batch {
             None => {
                 seq += 1;
-                sum = format::push_seal(&mut bytes, &sum, seq);
+                sum = format::push_seal(&mut bytes, &protection.chain, &sum, seq);
             }
             Some(records) => {
-                let last = seq + records.len() as u64;
-                for record in *records {
-                    seq += 1;
-                    sum = format::push_record(&mut bytes, &sum, seq, last, record).unwrap();
-                }
+                sum = format::push_batch(&mut bytes, protection, &sum, seq + 1, records).unwrap();
+                seq += records.len() as u64;
             }
         }
     }
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index + 1).collect();
-    (bytes, ends)
+    bytes
 }
 
-fn records() -> Vec<Record> {
+pub(super) fn records() -> Vec<Record> {
     vec![
         started(),
         step_started("a"),
@@ -197,8 +205,8 @@ fn a_batch_that_lost_its_end_may_be_followed_by_another() {
     let cut = parse(&bytes[..ends[4]]).unwrap();
     let mut resumed_bytes = bytes[..ends[4]].to_vec();
     let seq = cut.end.seq + 1;
-    let sum = format::push_record(&mut resumed_bytes, &cut.end.sum, seq, seq, &resumed("0.1.0")).unwrap();
-    format::push_seal(&mut resumed_bytes, &sum, seq + 1);
+    let sum = format::push_batch(&mut resumed_bytes, &plain(), &cut.end.sum, seq, &[resumed("0.1.0")]).unwrap();
+    format::push_seal(&mut resumed_bytes, &plain().chain, &sum, seq + 1);
     let contents = parse(&resumed_bytes).unwrap();
     assert!(contents.sealed);
     assert_eq!(contents.notices, [""; 0]);
@@ -214,7 +222,7 @@ fn with_foreign_line(body: &str) -> Vec<u8> {
     let line = format!(r#"{{"seq":3,"batch":3{body}"#);
     covered.extend_from_slice(line.as_bytes());
     // The next link hashes the sum before and the line: the same as a first link over both.
-    let sum = Sum::first(&covered);
+    let sum = Chain::new(None).first(&covered);
     bytes.extend_from_slice(line.as_bytes());
     bytes.extend_from_slice(br#","sum":""#);
     bytes.extend_from_slice(sum.as_bytes());
@@ -270,8 +278,8 @@ fn a_file_that_is_no_journal_is_damage_never_nothing() {
 
 #[test]
 fn a_header_with_more_in_it_is_a_later_version_s() {
-    let covered = r#"{"journal":"shiro","format":1,"shiro":"0.9.0","workflow":"deploy","signed":true"#;
-    let sum = Sum::first(covered.as_bytes());
+    let covered = r#"{"journal":"shiro","format":1,"shiro":"0.9.0","run":"0198","workflow":"deploy","signed":true"#;
+    let sum = Chain::new(None).first(covered.as_bytes());
     let text = [covered.as_bytes(), br#","sum":""#, sum.as_bytes(), b"\"}\n"].concat();
     assert!(matches!(parse(&text), Err(JournalError::Newer { line: 1, .. })));
 }
@@ -282,7 +290,8 @@ fn a_record_that_could_not_be_read_back_is_refused() {
     // The record itself is one level.
     let (bytes, _) = journal(&[Some(&[started(), step_succeeded("[\"{", nested(126))])]);
     parse(&bytes).unwrap();
-    let error = format::push_record(&mut Vec::new(), &Sum::first(b""), 1, 1, &step_succeeded("a", nested(127)));
+    let first = plain().chain.first(b"");
+    let error = format::push_batch(&mut Vec::new(), &plain(), &first, 1, &[step_succeeded("a", nested(127))]);
     assert_eq!(error.unwrap_err().to_string(), "the event nests 128 levels deep, and at most 127 can be read back");
 }
 

@@ -2,6 +2,7 @@
 
 mod corruption;
 mod process;
+mod protection;
 mod store;
 
 use std::collections::BTreeMap;
@@ -58,6 +59,11 @@ fn key(workflow: &str) -> RunKey {
     RunKey { workflow: workflow.to_owned(), pipeline: None }
 }
 
+/// Where the run of [`started`] began.
+fn origin() -> Origin {
+    Origin { run: RunId::new("0198"), project: Some("group/name".to_owned()), pipeline: Some("7".to_owned()) }
+}
+
 fn started() -> Record {
     let digest = Digest::of(b"x");
     let digests = Digests {
@@ -72,7 +78,12 @@ fn started() -> Record {
         shiro: "0.1.0".to_owned(),
         digests,
         inputs: json!({"zone": "eu", "a": 1}),
-        job: Job { ci: Some("gitlab".to_owned()), ..Job::default() },
+        job: Job {
+            ci: Some("gitlab".to_owned()),
+            project: Some("group/name".to_owned()),
+            pipeline: Some("7".to_owned()),
+            ..Job::default()
+        },
     });
     Record { at: 1_767_225_600_000, event }
 }
