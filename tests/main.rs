@@ -6,6 +6,7 @@
 mod support;
 
 mod approval;
+mod approvals;
 mod cli;
 mod compile;
 mod crash;

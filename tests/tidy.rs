@@ -13,19 +13,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("capability", &[]),
     ("diagnostic", &[]),
     ("description", &["capability"]),
-    ("event", &["outcome", "id"]),
+    ("approval", &["id"]),
+    ("event", &["approval", "outcome", "id"]),
     ("secret", &["outcome"]),
-    ("workflow", &["capability", "description", "diagnostic", "id", "outcome"]),
-    ("policy", &["workflow", "capability", "diagnostic"]),
+    ("workflow", &["approval", "capability", "description", "diagnostic", "id", "outcome"]),
+    ("policy", &["workflow", "capability", "diagnostic", "id"]),
     ("journal", &["event", "id"]),
-    ("report", &["event", "outcome", "id", "secret"]),
+    ("report", &["event", "approval", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
     ("authoring", &[]),
     ("net", &[]),
     ("package", &["capability", "id", "net"]),
     ("plugin", &["step", "policy", "package", "net", "capability", "description", "outcome", "id", "event"]),
-    ("engine", &["step", "plan", "workflow", "description", "secret", "event", "outcome", "id", "diagnostic"]),
+    (
+        "engine",
+        &["step", "plan", "workflow", "description", "secret", "event", "approval", "outcome", "id", "diagnostic"],
+    ),
 ];
 
 #[test]

@@ -6,9 +6,13 @@
 //! RunStarted (ChangesAccepted? RunResumed)* then, in each process:
 //!   per step:  StepSkipped
 //!            | StepStarted (AttemptFailed StepStarted)* (StepSucceeded | StepFailed | StepInterrupted)
-//!   per gate:  StepSucceeded ApprovalRequested ... ApprovalDecided
+//!   per gate:  StepSucceeded ApprovalRequested ... (ApprovalDecided* | ApprovalExpired)
 //!   the end:   RunPaused | RunFinished | RunInterrupted
+//! after RunPaused, by `shiro approve`, `reject` and `rework`: (ApprovalDecided | ReworkRequested)*
 //! ```
+//!
+//! A gate is asked for again, with a new request, after changes were accepted or after rework: decisions on the request
+//! before it are void.
 //!
 //! A `StepStarted` with nothing after it belongs to a process that died: the step is interrupted. No event holds a secret's
 //! value, an environment, or a resolved config.
@@ -18,8 +22,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::Request;
 use crate::id::{Digest, RunId, StepId, StepType};
 use crate::outcome::{Failure, Outcome};
+
+pub use crate::approval::{Approver, Decision};
 
 /// An event and when it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,20 +125,53 @@ pub enum Event {
         /// Who said so.
         approver: Approver,
     },
-    /// A step with `pause` succeeded: what depends on it waits for a decision.
+    /// A step with a gate succeeded: what depends on it waits for decisions. Again, with another request, when what is to
+    /// be approved has changed.
     ApprovalRequested {
         /// The step.
         step: StepId,
+        /// What is asked for.
+        request: Box<Request>,
     },
     /// Someone decided.
     ApprovalDecided {
         /// The step.
         step: StepId,
+        /// The id of the request that this answers.
+        request: String,
         /// What they decided.
         decision: Decision,
+        /// How many approvals are missing after this one; 0 opens the gate.
+        missing: u32,
         /// Who, and how that is known.
         approver: Approver,
         /// The job that carried the decision.
+        job: Job,
+        /// Why, in their own words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What they filled in: an object that matches the request's form.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<Value>,
+    },
+    /// Nobody decided in time, or what was approved was not made use of in time.
+    ApprovalExpired {
+        /// The step.
+        step: StepId,
+        /// The id of the request.
+        request: String,
+    },
+    /// Someone wants a step, and all that comes after it, to be done again.
+    ReworkRequested {
+        /// The step.
+        step: StepId,
+        /// It and what comes after it: none of it counts as done any more, and decisions on it are void.
+        again: Vec<StepId>,
+        /// What is to be different: `{{rework.note}}`.
+        note: String,
+        /// Who wants it, and how that is known.
+        approver: Approver,
+        /// The job that carried the wish.
         job: Job,
     },
     /// Nothing can go on without a decision. The process ends with 0.
@@ -146,9 +186,9 @@ pub enum Event {
     },
     /// Nothing is left to do.
     RunFinished {
-        /// Succeeded or failed.
+        /// Succeeded, failed, rejected or expired.
         outcome: Outcome,
-        /// The exit code: that of the first failure, or 0.
+        /// The exit code: that of the first failure, 6 after a rejection or an expiry, or 0.
         exit_code: u8,
     },
 }
@@ -168,6 +208,9 @@ pub struct RunStarted {
     pub inputs: Value,
     /// The job it runs in.
     pub job: Job,
+    /// Who started it, where a gate asks for someone else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starter: Option<Approver>,
 }
 
 /// Digests of everything that decides what runs.
@@ -177,8 +220,10 @@ pub struct Digests {
     pub workflow: Digest,
     /// The resolved inputs.
     pub inputs: Digest,
-    /// The component of each step type the workflow uses.
+    /// The component of each step type the workflow uses, but for those that are built in.
     pub plugins: BTreeMap<StepType, Digest>,
+    /// The built-in ones: another version of shiro has others.
+    pub builtins: BTreeMap<StepType, Digest>,
     /// Per step, the digest of its definition, so that a change can be named.
     pub steps: BTreeMap<StepId, Digest>,
 }
@@ -211,25 +256,6 @@ pub struct Job {
     pub commit: Option<String>,
 }
 
-/// Who decided, and how that is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approver {
-    /// A login; `None` where nothing says who.
-    pub by: Option<String>,
-    /// Known from a verified token, not only from the environment.
-    pub verified: bool,
-    /// Where the name comes from, e.g. `GITLAB_USER_LOGIN`.
-    pub source: String,
-}
-
-/// What a human decided at a gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// Go on.
-    Approved,
-}
-
 /// Why a step did not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -240,6 +266,8 @@ pub enum SkipReason {
     Dependency(StepId),
     /// An independent step had failed before it could start (`-keep-going` runs it).
     EarlierFailure,
+    /// The approval that this step asked for was rejected or expired, and its `if` does not say what to do then.
+    Refused(StepId),
     /// A human said `-skip` after an interruption.
     Human,
 }

@@ -18,6 +18,7 @@
 //! Who may use whom is a table in `docs/architecture.md`, and a test holds it.
 
 // The vocabulary: no I/O.
+pub mod approval;
 pub mod capability;
 pub mod description;
 pub mod diagnostic;

@@ -15,6 +15,10 @@ pub enum Outcome {
     Skipped,
     /// It was ended from outside (a signal, the end of the run) before it said anything.
     Cancelled,
+    /// It ran, and a human said no to what comes after it.
+    Rejected,
+    /// It ran, and no human said yes to what comes after it in time.
+    Expired,
 }
 
 /// Whose failure it is. Decides the exit code (see `docs/exit-codes.md`).

@@ -114,11 +114,8 @@ impl Environment {
             _ => &["GITLAB_USER_LOGIN", "USER", "LOGNAME"],
         };
         let found = candidates.iter().find_map(|name| Some((name, self.filled(name)?)));
-        Approver {
-            by: found.map(|(_, by)| by.to_owned()),
-            verified: false,
-            source: found.map_or("the environment, which names nobody", |(name, _)| name).to_owned(),
-        }
+        let source = found.map_or("the environment, which names nobody", |(name, _)| name);
+        Approver::unverified(found.map(|(_, by)| by.to_owned()), source)
     }
 }
 

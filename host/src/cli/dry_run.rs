@@ -90,8 +90,11 @@ fn show_step(
     for line in &plan.refused {
         writeln!(out, "   Refused: {line}")?;
     }
-    if step.pause {
+    if let Some(approval) = &step.approval {
         writeln!(out, "   Then waits for an approval")?;
+        if !approval.rule.pause {
+            writeln!(out, "   Asks for: {}", approval.rule.in_words())?;
+        }
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! What templates may refer to before any step has run: inputs' defaults, and configs in a dry run.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ci::Environment;
 use crate::id::RunId;
 use crate::workflow::template::{Scope, StepLookup};
+
+/// Nobody has asked for any.
+static NO_REWORK: LazyLock<Value> = LazyLock::new(|| json!({ "note": "", "by": "", "step": "", "count": 0 }));
 
 /// What templates may refer to before any step has run.
 pub(super) struct EarlyScope<'a> {
@@ -47,5 +51,9 @@ impl Scope for EarlyScope<'_> {
 
     fn approval(&self, _step: &str) -> Option<Cow<'_, Value>> {
         None
+    }
+
+    fn rework(&self) -> &Value {
+        &NO_REWORK
     }
 }

@@ -2,12 +2,18 @@
 //!
 //! Data goes to standard output; errors go to standard error. The log of a run is its data.
 
+mod approve;
+mod approver;
 pub mod args;
+mod audit;
+mod bind;
 mod ci;
 mod complete;
 mod dry_run;
 mod early_scope;
 mod error;
+mod gates;
+mod held;
 mod inputs;
 mod output;
 mod plugin;
@@ -70,6 +76,10 @@ fn execute(cli: Cli) -> Exit {
         }
         Verb::Validate(args) => validate::validate(&args, &mut out),
         Verb::Status(args) => status::status(&args, &Environment::of_process(), &mut out),
+        Verb::Approve(args) => approve::approve(&args, &Environment::of_process(), &mut out),
+        Verb::Reject(args) => approve::reject(&args, &Environment::of_process(), &mut out),
+        Verb::Rework(args) => approve::rework(&args, &Environment::of_process(), &mut out),
+        Verb::Audit(args) => audit::audit(&args, &Environment::of_process(), &mut out),
         Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),
         Verb::Version => version::version(&mut out),
         Verb::Completions { shell } => complete::complete(shell, &mut out),

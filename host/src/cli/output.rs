@@ -71,12 +71,15 @@ impl Output {
         Arc::new(Human::new(options))
     }
 
-    /// The job that paused was started again.
-    pub(super) fn still_paused(&self, workflow: &str, waiting: &[StepId], job: &Job) {
+    /// Nothing was decided, and this start decides nothing: `worked` says that its job has worked on the run before.
+    pub(super) fn still_paused(&self, workflow: &str, waiting: &[StepId], job: &Job, worked: bool) {
         let names: Vec<&str> = waiting.iter().map(StepId::as_str).collect();
-        let job = job.name.as_deref().unwrap_or("this job");
+        let why = match &job.name {
+            Some(job) if worked => format!(": starting {job} again approves nothing"),
+            _ => String::new(),
+        };
         say(&format!(
-            "{workflow}: still paused after {}: starting {job} again approves nothing\nto approve and go on: {}",
+            "{workflow}: still paused after {}{why}\nto approve and go on: {}",
             names.join(", "),
             self.resume
         ));

@@ -5,22 +5,26 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::Exit;
+use super::approver::approver;
+use super::args::state::StateArgs;
 use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
 use super::error::{BUG, CliError, STATE};
+use super::gates::{self, Approvals, Now};
+use super::held::{Held, store_kind};
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
 use super::{dry_run, inputs, policy, start, status, store};
+use crate::approval::{Approver, Request};
 use crate::engine::resume::{self, Resume, ResumeError};
-use crate::engine::{self, EngineError, Finish, Options, RunState, Setup, signals};
+use crate::engine::{self, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
-use crate::id::{RunId, StepId};
-use crate::journal::{Journal, JournalError, Loaded, Receipt, RunKey, RunLock, Store, StoreKind};
+use crate::id::{Digest, RunId, StepId};
+use crate::journal::{Journal, JournalError, Loaded, Receipt, StoreKind};
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
 use crate::policy::Learned;
 use crate::report::human::Resumed;
@@ -71,7 +75,7 @@ fn secret_names(project: &Project, environment: &Environment) -> BTreeSet<String
 }
 
 /// Makes the environment's secrets known. Returns the variables that the workflow lists and that are too short to be masked.
-fn register_secrets(secrets: &Secrets, project: &Project, environment: &Environment) -> Vec<String> {
+pub(super) fn register_secrets(secrets: &Secrets, project: &Project, environment: &Environment) -> Vec<String> {
     let workflow = project.plan.workflow();
     let mut too_short = Vec::new();
     for (name, value) in environment.iter() {
@@ -98,9 +102,7 @@ struct Session<'a> {
     key_variable: Option<String>,
     project: Project,
     secrets: Arc<Secrets>,
-    store: Store,
-    key: RunKey,
-    lock: RunLock,
+    held: Held,
     job: Job,
     output: Output,
 }
@@ -120,18 +122,15 @@ impl<'a> Session<'a> {
         }
         let key_variable = found.as_ref().and_then(|found| found.variable.clone());
         let environment = environment.without(key_variable.as_deref());
-        let kind = store::kind(&args.state, &environment);
-        let store = store::open_to_run(&args.state, &args.journal, found, &project.policies.state(), &environment)?;
-        let key = store::run_key(kind, &project.plan.workflow().name, &environment);
-        let lock = store.lock(&key)?;
+        let held = Held::take(&args.state, &args.journal, found, &project, &environment)?;
         let job = environment.job();
         let output = Output::new(args, color, &environment, &project);
-        Ok(Self { args, environment, key_variable, project, secrets, store, key, lock, job, output })
+        Ok(Self { args, environment, key_variable, project, secrets, held, job, output })
     }
 
     fn run(self) -> Exit {
         // -fresh takes no notice of what is there, not even of what can't be read.
-        let mut loaded = if self.args.fresh { None } else { self.store.load(&self.key)? };
+        let mut loaded = if self.args.fresh { None } else { self.held.store.load(&self.held.key)? };
         if let Some(loaded) = &loaded {
             store::check_encryption(loaded, &self.args.journal, &self.project.policies.state())?;
         }
@@ -143,13 +142,13 @@ impl<'a> Session<'a> {
             }
             None => None,
         };
-        let digests = self.digests();
+        let digests = gates::digests(&self.project);
         let sealed = loaded.as_ref().is_none_or(|loaded| loaded.sealed);
         let start = start::decide(&self.asked(), state.as_ref(), sealed, &digests)
             .map_err(|error| if loaded.is_none() { self.name_other_runs(error) } else { error })?;
         match (start, loaded, state) {
             (Start::Resume { approve, changed }, Some(loaded), Some(state)) => {
-                self.resume(loaded, state, approve, changed.then_some(digests))
+                self.resume(loaded, state, approve, changed, digests)
             }
             // There is nothing that these could be about.
             _ if !self.args.rerun.is_empty() || !self.args.skip.is_empty() => {
@@ -158,12 +157,12 @@ impl<'a> Session<'a> {
                 Err(error.hint("`shiro status` shows the runs and where they stand"))
             }
             (Start::StillPaused { waiting }, Some(loaded), Some(state)) => {
-                self.output.still_paused(&self.key.workflow, &waiting, state.job());
+                self.output.still_paused(&self.held.key.workflow, &waiting, &self.job, state.has_worked(&self.job));
                 self.leave_status("paused", state.started().map(|started| &started.run), Some(&loaded.receipt()));
                 Ok(self.args.pause_exit_code)
             }
             (Start::Finished, loaded, state) => {
-                self.output.finished(&self.key.workflow);
+                self.output.finished(&self.held.key.workflow);
                 let run = state.as_ref().and_then(RunState::started).map(|started| &started.run);
                 self.leave_status("succeeded", run, loaded.as_ref().map(Loaded::receipt).as_ref());
                 Ok(0)
@@ -177,30 +176,21 @@ impl<'a> Session<'a> {
             fresh: self.args.fresh,
             resume: self.args.resume,
             accept_changes: self.args.accept_changes,
+            no_approve: self.args.no_approve,
+            now: gates::now(),
             inputs_given: !self.project.given.is_empty(),
             manual: self.environment.is_manual_job(),
             job: self.job.clone(),
         }
     }
 
-    /// What would run now. The inputs' digest is filled in when a run begins.
-    fn digests(&self) -> Digests {
-        let workflow = self.project.plan.workflow();
-        Digests {
-            workflow: workflow.digest,
-            inputs: digest::of(&Value::Null),
-            plugins: self.project.types.iter().map(|(name, loaded)| (name.clone(), loaded.digest())).collect(),
-            steps: workflow.steps.iter().map(|step| (step.id.clone(), step.digest)).collect(),
-        }
-    }
-
     /// A run that should be there and isn't: others may be.
     fn name_other_runs(&self, error: CliError) -> CliError {
-        match status::names(&self.store) {
+        match status::names(&self.held.store) {
             Ok(names) if !names.is_empty() => error.hint(format!(
                 "there is state, but of other runs: {}; this one would be {}",
                 names.join(", "),
-                self.key.stem()
+                self.held.key.stem()
             )),
             _ => error,
         }
@@ -210,35 +200,96 @@ impl<'a> Session<'a> {
         let run = RunId::new(Uuid::now_v7().to_string());
         let inputs = self.secrets.seal(inputs::resolve(&self.project, &run, &self.environment)?);
         digests.inputs = digest::of(&inputs);
+        let (starter, warnings) = self.starter()?;
         let started = RunStarted {
             run,
-            workflow: self.key.workflow.clone(),
+            workflow: self.held.key.workflow.clone(),
             shiro: SHIRO.to_owned(),
             digests,
             inputs,
             job: self.job.clone(),
+            starter,
         };
         let state = RunState::for_plan(Arc::clone(&self.project.plan));
-        self.drive(state, vec![Event::RunStarted(started)], None, Vec::new(), None)
+        let now = self.now(started.digests.inputs);
+        self.drive(Begin {
+            state,
+            events: vec![Event::RunStarted(started)],
+            now,
+            journal: None,
+            warnings,
+            resumed: None,
+        })
     }
 
-    fn resume(self, loaded: Loaded, state: RunState, approve: bool, changed: Option<Digests>) -> Exit {
+    /// Who starts the run, if a gate asks for someone else.
+    fn starter(&self) -> Result<(Option<Approver>, Vec<String>), CliError> {
+        let plan = &self.project.plan;
+        let asks = plan
+            .steps()
+            .map(|step| plan.step(step))
+            .find(|step| step.approval.as_ref().is_some_and(|approval| !approval.rule.own));
+        let Some(step) = asks else { return Ok((None, Vec::new())) };
+        let starter = approver(&self.environment, &self.args.identity)?;
+        let allowed = step.approval.as_ref().is_some_and(|approval| approval.rule.allow_unverified);
+        let warning = (!starter.verified && !allowed).then(|| {
+            format!(
+                "the approval after `{}` takes someone else than who starts the run, but nothing proves who that is: it can \
+                 only be given with a proof that names the author",
+                step.id
+            )
+        });
+        Ok((Some(starter), warning.into_iter().collect()))
+    }
+
+    fn now(&self, inputs: Digest) -> Now {
+        Now::new(&self.project, self.environment.project_dir(), inputs)
+    }
+
+    fn resume(self, loaded: Loaded, state: RunState, approve: bool, changed: bool, mut digests: Digests) -> Exit {
+        let plan = Arc::clone(&self.project.plan);
+        let inputs = state.started().map_or(digests.inputs, |started| digest::of(&started.inputs));
+        let now = self.now(inputs);
+        let expired = gates::expired(&state, gates::now());
+        gates::check_clock(&state, gates::now())?;
+        let mut differences = gates::differences(&state, &plan, &now);
+        differences.retain(|(step, _)| !expired.contains(step));
+        if !differences.is_empty() && !self.args.accept_changes {
+            return Err(gates::changed(&differences));
+        }
+        let accepts = changed || !differences.is_empty();
+        let asked_again = match accepts {
+            true => gates::ask_again(&state, &plan, &now, &differences)?,
+            false => Vec::new(),
+        };
+        let decides = approve || !self.args.rerun.is_empty() || !self.args.skip.is_empty();
+        let approver = match decides {
+            true => approver(&self.environment, &self.args.identity)?,
+            false => self.environment.approver(),
+        };
+        let approvals = match approve {
+            true => self.approvals(&state, &asked_again, &expired, &approver)?,
+            false => Approvals::default(),
+        };
         let steps = |names: &[String]| names.iter().map(|name| StepId::new(name.as_str())).collect::<Vec<_>>();
         let (rerun, skip) = (steps(&self.args.rerun), steps(&self.args.skip));
         let resume = Resume {
             job: &self.job,
             shiro: SHIRO,
-            approver: &self.environment.approver(),
-            approve,
+            approver: &approver,
+            approve: &approvals.gates,
+            expired: &expired,
+            asked_again: &asked_again,
             rerun: &rerun,
             skip: &skip,
         };
+        let builtins = state.started().and_then(|started| gates::other_builtins(&started.digests, &digests));
         let mut events = Vec::new();
-        if let (Some(mut digests), Some(started)) = (changed, state.started()) {
-            digests.inputs = started.digests.inputs;
+        if accepts {
+            digests.inputs = inputs;
             events.push(Event::ChangesAccepted { digests });
         }
-        events.extend(resume::events(&state, &self.project.plan, &resume).map_err(resume_error)?);
+        events.extend(resume::events(&state, &plan, &resume).map_err(resume_error)?);
         let mut warnings = loaded.notices.clone();
         if approve && !loaded.authenticated && self.environment.ci().is_some() {
             warnings.push(
@@ -247,6 +298,11 @@ impl<'a> Session<'a> {
                     .to_owned(),
             );
         }
+        warnings.extend(builtins);
+        warnings.extend(approvals.warnings());
+        warnings.extend(asked_again.iter().filter(|(step, _)| !approvals.gates.contains(step)).map(|(step, _)| {
+            format!("the approval after `{step}` is asked for again, for what is there now: what was approved before is void")
+        }));
         if !loaded.sealed {
             warnings.push("the last process died before it could close its journal".to_owned());
             if !start::waiting(&state).is_empty() {
@@ -255,25 +311,38 @@ impl<'a> Session<'a> {
                 );
             }
         }
-        let journal = self.store.resume(&self.key, &self.lock, &loaded)?;
+        let journal = self.held.store.resume(&self.held.key, &self.held.lock, &loaded)?;
         let resumed = state.started().map(|started| Resumed {
             run: started.run.clone(),
             done: state.steps().filter(|(_, step)| step.is_done()).count(),
         });
-        self.drive(state, events, Some(journal), warnings, resumed)
+        self.drive(Begin { state, events, now, journal: Some(journal), warnings, resumed })
+    }
+
+    /// What this start approves of what has waited. Where `approval` is asked for again, that takes another start; with the
+    /// short form, whoever accepts changes approves them.
+    fn approvals(
+        &self,
+        state: &RunState,
+        asked_again: &[(StepId, Request)],
+        expired: &[StepId],
+        approver: &Approver,
+    ) -> Result<Approvals, CliError> {
+        let mut candidates = gates::candidates(state);
+        candidates.retain(|step| !expired.contains(step));
+        let is_anew = |step: &StepId| asked_again.iter().any(|(again, request)| again == step && !request.rule.pause);
+        candidates.retain(|step| !is_anew(step));
+        let approvals = Approvals::of(state, candidates, approver, gates::now());
+        let goes_on = !approvals.gates.is_empty() || !asked_again.is_empty() || !expired.is_empty();
+        if goes_on || approvals.refused.is_empty() { Ok(approvals) } else { Err(approvals.error()) }
     }
 
     /// Runs the engine to its end, and says how it ended.
-    fn drive(
-        self,
-        state: RunState,
-        begin: Vec<Event>,
-        journal: Option<Journal>,
-        warnings: Vec<String>,
-        resumed: Option<Resumed>,
-    ) -> Exit {
+    fn drive(self, begin: Begin) -> Exit {
+        let Begin { state, events, now, journal, warnings, resumed } = begin;
+        let request: RequestFn = Box::new(move |step, approval| now.request(step, approval));
         let options = self.options();
-        let run = begin.iter().find_map(|event| match event {
+        let run = events.iter().find_map(|event| match event {
             Event::RunStarted(started) => Some(started.run.clone()),
             _ => state.started().map(|started| started.run.clone()),
         });
@@ -308,9 +377,10 @@ impl<'a> Session<'a> {
             let setup = Setup {
                 plan: Arc::clone(&self.project.plan),
                 state,
-                begin,
+                begin: events,
                 runner: Arc::new(runner),
-                record: record(Arc::clone(&journal), self.store, self.key.clone(), self.lock),
+                record: record(Arc::clone(&journal), self.held),
+                request,
                 tell,
                 secrets: Arc::clone(&self.secrets),
                 env: Arc::new(env),
@@ -334,10 +404,12 @@ impl<'a> Session<'a> {
         let (status, exit_code) = match &finish {
             Finish::Succeeded => ("succeeded", 0),
             Finish::Failed { exit_code } => ("failed", *exit_code),
+            Finish::Rejected => ("rejected", finish.exit_code()),
+            Finish::Expired => ("expired", finish.exit_code()),
             Finish::Paused { .. } => ("paused", self.args.pause_exit_code),
             Finish::Interrupted { signal } => ("interrupted", signal.exit_code()),
         };
-        leave_status(&self.environment, self.args, status, run.as_ref(), receipt.as_ref());
+        leave_status(&self.environment, &self.args.state, status, run.as_ref(), receipt.as_ref());
         Ok(exit_code)
     }
 
@@ -351,8 +423,21 @@ impl<'a> Session<'a> {
     }
 
     fn leave_status(&self, status: &str, run: Option<&RunId>, receipt: Option<&Receipt>) {
-        leave_status(&self.environment, self.args, status, run, receipt);
+        leave_status(&self.environment, &self.args.state, status, run, receipt);
     }
+}
+
+/// With what a process begins.
+struct Begin {
+    state: RunState,
+    /// What it records first.
+    events: Vec<Event>,
+    /// What would run.
+    now: Now,
+    /// The run's, unless it is new.
+    journal: Option<Journal>,
+    warnings: Vec<String>,
+    resumed: Option<Resumed>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -360,12 +445,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Appends to the journal; the first batch of a new run begins it.
-fn record(journal: Arc<Mutex<Option<Journal>>>, store: Store, key: RunKey, run: RunLock) -> engine::RecordFn {
+fn record(journal: Arc<Mutex<Option<Journal>>>, held: Held) -> engine::RecordFn {
     Box::new(move |records| {
         let mut journal = lock(&journal);
         match &mut *journal {
             Some(journal) => journal.append(records)?,
-            None => *journal = Some(store.begin(&key, &run, records)?),
+            None => *journal = Some(held.store.begin(&held.key, &held.lock, records)?),
         }
         Ok(())
     })
@@ -400,15 +485,16 @@ fn engine_error(error: EngineError) -> CliError {
                 CliError::new(7, format!("the state could not be written: {other}: nothing further was started"))
             }
         },
+        EngineError::Ask(failure) => gates::ask_error(&failure),
         other => CliError::new(BUG, format!("a bug in shiro: {other}")).hint("please report it; the state is kept"),
     }
 }
 
 /// Leaves for the CI system how the run stands (`SHIRO_STATUS`), which one it is (`SHIRO_RUN`), and how far its journal goes
 /// (`SHIRO_STATE`). It is a convenience: where it can't be written, the run's result stands.
-fn leave_status(
+pub(super) fn leave_status(
     environment: &Environment,
-    args: &RunArgs,
+    args: &StateArgs,
     status: &str,
     run: Option<&RunId>,
     receipt: Option<&Receipt>,
@@ -424,7 +510,7 @@ fn leave_status(
         let file = OpenOptions::new().append(true).create(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
-    if store::kind(&args.state, environment) != StoreKind::Memory {
+    if store::kind(args, environment) != StoreKind::Memory {
         let path = environment.project_dir().join(".shiro/state/status.env");
         let _ = std::fs::write(path, lines);
     }

@@ -1,9 +1,10 @@
 //! What a `shiro run` is to do, given the state there is: start, go on, approve, or refuse. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::error::{CliError, STATE};
+use super::gates;
+use crate::approval::compare;
 use crate::engine::{End, Gate, RunState};
 use crate::event::{Digests, Job};
 use crate::id::StepId;
@@ -18,6 +19,10 @@ pub(super) struct Asked {
     pub(super) resume: bool,
     /// `-accept-changes`.
     pub(super) accept_changes: bool,
+    /// `-no-approve`.
+    pub(super) no_approve: bool,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(super) now: u64,
     /// Inputs were given on the command line.
     pub(super) inputs_given: bool,
     /// A person started this job in CI.
@@ -33,7 +38,7 @@ pub(super) enum Start {
     Begin,
     /// Go on with the run.
     Resume {
-        /// This start approves the gates that are waiting.
+        /// This start counts as an approval of the gates that are waiting.
         approve: bool,
         /// The workflow or the plugins changed, and the user knows.
         changed: bool,
@@ -66,18 +71,25 @@ pub(super) fn decide(
     if let Some(End::Finished { outcome: Outcome::Succeeded, .. }) = state.end() {
         return Ok(Start::Finished);
     }
+    if let Some(End::Finished { outcome: Outcome::Rejected | Outcome::Expired, .. }) = state.end() {
+        return Err(refused(state));
+    }
     if asked.inputs_given {
         return Err(CliError::new(STATE, "the run keeps the inputs it started with: they can't be given again")
             .hint("leave -input and -input-file out to go on, or start a new run with -fresh"));
     }
-    let changes = differences(&started.digests, digests);
-    if !changes.is_empty() && !asked.accept_changes {
-        return Err(changed(&changes));
-    }
-    let changed = !changes.is_empty();
+    let changed = match check_unchanged(&started.digests, digests) {
+        Ok(()) => false,
+        Err(_) if asked.accept_changes => true,
+        Err(error) => return Err(error),
+    };
     match state.end() {
         Some(End::Paused(waiting)) if sealed => {
-            if is_same_job(state.job(), &asked.job) {
+            // Something was decided, or the time is over: the run goes on, and nothing more is approved by that.
+            if state.has_acted() || !gates::expired(state, asked.now).is_empty() {
+                return Ok(Start::Resume { approve: false, changed });
+            }
+            if asked.no_approve || state.has_worked(&asked.job) {
                 return Ok(Start::StillPaused { waiting: waiting.clone() });
             }
             Ok(Start::Resume { approve: true, changed })
@@ -86,14 +98,25 @@ pub(super) fn decide(
     }
 }
 
-/// The gates that are waiting for a decision.
-pub(super) fn waiting(state: &RunState) -> Vec<StepId> {
-    state.steps().filter(|(_, step)| step.gate() == Gate::Waiting).map(|(id, _)| id.clone()).collect()
+/// The run is over: it was refused.
+fn refused(state: &RunState) -> CliError {
+    let mut message = "the run is over".to_owned();
+    for (step, gate) in state.gates().filter(|(_, gate)| gate.standing().is_refused()) {
+        message += &match gate.decisions().last().filter(|_| gate.standing() == Gate::Rejected) {
+            Some(last) => {
+                let by = last.approver.by.as_deref().unwrap_or("someone");
+                let reason = last.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+                format!("\n    the approval after `{step}` was rejected by {by}{reason}")
+            }
+            None => format!("\n    the approval after `{step}` was not given in time"),
+        };
+    }
+    CliError::new(STATE, message).hint("to begin anew: shiro run -fresh")
 }
 
-/// Same name, same pipeline: a retry of the job that paused, or a second start of it, is nobody's approval.
-fn is_same_job(before: &Job, now: &Job) -> bool {
-    before.name.is_some() && before.name == now.name && before.pipeline == now.pipeline
+/// The gates that are waiting for a decision.
+pub(super) fn waiting(state: &RunState) -> Vec<&StepId> {
+    state.steps().filter(|(_, step)| step.gate() == Gate::Waiting).map(|(id, _)| id).collect()
 }
 
 fn no_state(asked: &Asked) -> CliError {
@@ -108,6 +131,12 @@ fn no_state(asked: &Asked) -> CliError {
         .hint("in GitHub, upload-artifact leaves hidden files out unless `include-hidden-files: true`")
 }
 
+/// What would run now is what the run began with, or went on with knowingly.
+pub(super) fn check_unchanged(before: &Digests, now: &Digests) -> Result<(), CliError> {
+    let changes = differences(before, now);
+    if changes.is_empty() { Ok(()) } else { Err(changed(&changes)) }
+}
+
 /// One line for each thing that differs.
 fn differences(before: &Digests, now: &Digests) -> Vec<String> {
     let mut lines = Vec::new();
@@ -117,22 +146,6 @@ fn differences(before: &Digests, now: &Digests) -> Vec<String> {
     }
     compare(&mut lines, "plugin", &before.plugins, &now.plugins);
     lines
-}
-
-fn compare<K: Ord + std::fmt::Display, V: PartialEq>(
-    lines: &mut Vec<String>,
-    what: &str,
-    before: &BTreeMap<K, V>,
-    now: &BTreeMap<K, V>,
-) {
-    for (name, digest) in before {
-        match now.get(name) {
-            None => lines.push(format!("- {what} `{name}` is gone")),
-            Some(other) if other != digest => lines.push(format!("~ {what} `{name}` is different")),
-            Some(_) => {}
-        }
-    }
-    lines.extend(now.keys().filter(|name| !before.contains_key(name)).map(|name| format!("+ {what} `{name}` is new")));
 }
 
 fn changed(changes: &[String]) -> CliError {
@@ -152,6 +165,9 @@ fn changed(changes: &[String]) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+
+    use crate::approval::{Request, Rule, Subject};
     use crate::event::{Approver, Decision, Event, Record, RunStarted};
     use crate::id::{Digest, RunId, StepType};
     use serde_json::json;
@@ -161,12 +177,26 @@ mod tests {
             workflow: Digest::of(step.as_bytes()),
             inputs: Digest::of(b"{}"),
             plugins: BTreeMap::from([(StepType::new("print"), Digest::of(b"print"))]),
+            builtins: BTreeMap::new(),
             steps: BTreeMap::from([(StepId::new("gate"), Digest::of(step.as_bytes()))]),
         }
     }
 
     fn job(name: &str) -> Job {
         Job { name: Some(name.to_owned()), pipeline: Some("1".to_owned()), ..Job::default() }
+    }
+
+    fn request() -> Request {
+        let digests = digests("a");
+        let subject = Subject {
+            workflow: digests.workflow,
+            inputs: digests.inputs,
+            plugins: digests.plugins,
+            builtins: digests.builtins,
+            policies: BTreeMap::new(),
+            files: BTreeMap::new(),
+        };
+        Request { id: "q".to_owned(), expires_at: None, rule: Rule::pause(), subject, guards: Vec::new() }
     }
 
     fn state(more: impl IntoIterator<Item = Event>) -> RunState {
@@ -178,6 +208,7 @@ mod tests {
             digests: digests("a"),
             inputs: json!({}),
             job: job("deploy"),
+            starter: None,
         });
         let succeeded =
             Event::StepSucceeded { step: step.clone(), attempt: 1, output: serde_json::Value::Null, duration_ms: 1 };
@@ -185,7 +216,7 @@ mod tests {
             started,
             Event::StepStarted { step: step.clone(), attempt: 1, idempotent: false },
             succeeded,
-            Event::ApprovalRequested { step },
+            Event::ApprovalRequested { step, request: Box::new(request()) },
         ];
         let records: Vec<Record> = events.into_iter().chain(more).map(|event| Record { at: 1, event }).collect();
         RunState::new().fold(&records).expect("a legal history")
@@ -243,13 +274,16 @@ mod tests {
 
     #[test]
     fn a_finished_run_stays_finished_until_fresh() {
-        let approver = Approver { by: None, verified: false, source: String::new() };
         let finished = state([
             Event::ApprovalDecided {
                 step: StepId::new("gate"),
+                request: "q".to_owned(),
                 decision: Decision::Approved,
-                approver,
+                missing: 0,
+                approver: Approver::unverified(None, ""),
                 job: job("resume"),
+                reason: None,
+                form: None,
             },
             Event::RunFinished { outcome: Outcome::Succeeded, exit_code: 0 },
         ]);

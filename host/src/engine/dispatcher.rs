@@ -10,19 +10,22 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::approval::{Gate, RequestFn};
 use super::attempt::{self, Ended, Launch, Shared};
 use super::retry::{self, Next};
-use super::scheduler::{Decision, Scheduler, Standing};
+use super::scheduler::{Cause, Decision, Scheduler, Standing};
 use super::scope::{self, Surroundings};
 use super::secrets;
 use super::signals::Signal;
-use super::state::{Gate, RunState, Status};
+use super::state::{RunState, Status};
 use super::{EngineError, Finish, Options, RecordFn, Setup};
+use crate::approval::Request;
 use crate::event::{Event, Notice, Record, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
 use crate::step::StepRunner;
+use crate::workflow::model::Step;
 
 /// How long after the grace period attempts may take to come to their end.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -44,6 +47,7 @@ pub(super) struct Dispatcher<R> {
     state: RunState,
     scheduler: Scheduler,
     record: RecordFn,
+    request: RequestFn,
     options: Options,
     stop: mpsc::UnboundedReceiver<Signal>,
     /// No more signals can come.
@@ -64,7 +68,8 @@ pub(super) struct Dispatcher<R> {
 
 impl<R: StepRunner> Dispatcher<R> {
     pub(super) fn new(setup: Setup<R>) -> Result<Self, EngineError> {
-        let Setup { plan, mut state, begin, runner, record, tell, secrets, env, types, options, stop } = setup;
+        let Setup { plan, mut state, begin, runner, record, mut request, tell, secrets, env, types, options, stop } =
+            setup;
         let mut batch = Vec::new();
         for event in begin {
             push(&mut state, &mut batch, event)?;
@@ -72,9 +77,10 @@ impl<R: StepRunner> Dispatcher<R> {
         let Some(started) = state.started() else {
             return Err(EngineError::Stuck("it was never started".to_owned()));
         };
-        let surroundings = Surroundings::new(Arc::clone(&plan), started.run.clone(), env, secrets, &started.inputs);
+        let (run, rework) = (started.run.clone(), state.rework().view());
+        let surroundings = Surroundings::new(Arc::clone(&plan), run, env, secrets, &started.inputs, rework);
         secrets::register_known(&surroundings, &types, &*tell);
-        complete_what_humans_did(&plan, &mut state, &mut batch)?;
+        complete_what_humans_did(&plan, &mut state, &mut batch, &mut request)?;
         let scheduler = Scheduler::new(Arc::clone(&plan), options.keep_going, |step| standing(&plan, &state, step));
         let (cancel, cancelled) = watch::channel(false);
         let shared = Shared {
@@ -93,6 +99,7 @@ impl<R: StepRunner> Dispatcher<R> {
             state,
             scheduler,
             record,
+            request,
             options,
             stop,
             stop_closed: false,
@@ -202,13 +209,14 @@ impl<R: StepRunner> Dispatcher<R> {
         match decision {
             Decision::Skip { step, cause } => {
                 let reason = match cause {
-                    Some(cause) => SkipReason::Dependency(self.id(cause)),
-                    None => SkipReason::EarlierFailure,
+                    Cause::Failed(step) => SkipReason::Dependency(self.id(step)),
+                    Cause::Elsewhere => SkipReason::EarlierFailure,
+                    Cause::Refused(step) => SkipReason::Refused(self.id(step)),
                 };
                 self.push(Event::StepSkipped { step: self.id(step), reason })
             }
-            Decision::Evaluate { step, after_failure } => {
-                let answer = scope::evaluate(&self.shared.surroundings, &self.state, step, after_failure);
+            Decision::Evaluate { step, before } => {
+                let answer = scope::evaluate(&self.shared.surroundings, &self.state, step, before);
                 match answer {
                     Ok(runs) => {
                         self.scheduler.evaluated(step, runs);
@@ -263,30 +271,49 @@ impl<R: StepRunner> Dispatcher<R> {
     }
 
     fn succeeded(&mut self, step: StepIndex, output: Value, duration_ms: u64) -> Result<(), EngineError> {
+        let request = match self.ask(step) {
+            Ok(request) => request,
+            Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
+        };
         let attempt = self.state.at(step).attempts();
         self.push(Event::StepSucceeded { step: self.id(step), attempt, output, duration_ms })?;
-        self.done(step)
+        self.done(step, request)
     }
 
     fn failed(&mut self, step: StepIndex, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
-        let attempt = self.state.at(step).attempts();
-        let tolerated = self.plan.step(step).continue_on_error;
-        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated })?;
-        if tolerated {
-            return self.done(step);
+        if !self.plan.step(step).continue_on_error {
+            return self.failed_for_good(step, failure, duration_ms);
         }
+        let request = match self.ask(step) {
+            Ok(request) => request,
+            Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
+        };
+        let attempt = self.state.at(step).attempts();
+        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated: true })?;
+        self.done(step, request)
+    }
+
+    fn failed_for_good(&mut self, step: StepIndex, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
+        let attempt = self.state.at(step).attempts();
+        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated: false })?;
         self.scheduler.failed(step);
         Ok(())
     }
 
-    /// What depends on the step may go on, after a decision if it pauses. That holds for a failure that is tolerated too: an
-    /// approval that could not be asked for is not one that was given.
-    fn done(&mut self, step: StepIndex) -> Result<(), EngineError> {
+    /// What the step asks humans for, if it has a gate.
+    fn ask(&mut self, step: StepIndex) -> Result<Option<Request>, Box<Failure>> {
+        let Step { id, approval, .. } = self.plan.step(step);
+        approval.as_ref().map(|approval| (self.request)(id, approval)).transpose()
+    }
+
+    /// What depends on the step may go on, after a decision if it asks for one. That holds for a failure that is tolerated
+    /// too: an approval that could not be asked for is not one that was given.
+    fn done(&mut self, step: StepIndex, request: Option<Request>) -> Result<(), EngineError> {
         self.scheduler.done(step);
-        if self.plan.step(step).pause {
-            self.push(Event::ApprovalRequested { step: self.id(step) })?;
+        match request {
+            Some(request) => self.push(Event::ApprovalRequested { step: self.id(step), request: Box::new(request) }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// How this process ends, if nothing is left that could happen by itself. A failure comes before a pause.
@@ -304,7 +331,7 @@ impl<R: StepRunner> Dispatcher<R> {
                 let left = left.map_or_else(String::new, |step| format!("`{}` never becomes ready", self.id(step)));
                 return Err(EngineError::Stuck(left));
             }
-            if self.scheduler.first_failure().is_none() {
+            if self.scheduler.first_failure().is_none() && !self.scheduler.is_refused() {
                 let waiting: Vec<StepId> = gates.into_iter().map(|step| self.id(step)).collect();
                 self.push(Event::RunPaused { waiting: waiting.clone() })?;
                 return Ok(Some(Finish::Paused { waiting }));
@@ -315,12 +342,15 @@ impl<R: StepRunner> Dispatcher<R> {
     }
 
     fn finish(&mut self) -> Result<Finish, EngineError> {
-        let exit_code = self.state.first_failure().map(|(_, failure)| failure.class.exit_code());
-        let (outcome, finish) = match exit_code {
+        let failure = self.state.first_failure().map(|(_, failure)| failure.class.exit_code());
+        let refused: Vec<_> = self.state.gates().filter(|(_, gate)| gate.standing().is_refused()).collect();
+        let (outcome, finish) = match failure {
+            _ if refused.iter().any(|(_, gate)| gate.is_rejected()) => (Outcome::Rejected, Finish::Rejected),
+            _ if !refused.is_empty() => (Outcome::Expired, Finish::Expired),
             None => (Outcome::Succeeded, Finish::Succeeded),
             Some(exit_code) => (Outcome::Failed, Finish::Failed { exit_code }),
         };
-        self.push(Event::RunFinished { outcome, exit_code: exit_code.unwrap_or(0) })?;
+        self.push(Event::RunFinished { outcome, exit_code: finish.exit_code() })?;
         Ok(finish)
     }
 
@@ -430,14 +460,21 @@ fn unwrap(ended: Result<Ended, JoinError>) -> Ended {
 }
 
 /// Records what follows from a `-skip`, and asks for the approvals that nobody has asked for yet.
-fn complete_what_humans_did(plan: &Plan, state: &mut RunState, batch: &mut Vec<Record>) -> Result<(), EngineError> {
+fn complete_what_humans_did(
+    plan: &Plan,
+    state: &mut RunState,
+    batch: &mut Vec<Record>,
+    request: &mut RequestFn,
+) -> Result<(), EngineError> {
     for step in plan.steps() {
         let id = &plan.step(step).id;
         if state.at(step).status() == &Status::TakenAsDone {
             push(state, batch, Event::StepSkipped { step: id.clone(), reason: SkipReason::Human })?;
         }
-        if plan.step(step).pause && state.at(step).is_done() && state.at(step).gate() == Gate::None {
-            push(state, batch, Event::ApprovalRequested { step: id.clone() })?;
+        let approval = plan.step(step).approval.as_ref();
+        if let Some(approval) = approval.filter(|_| state.at(step).is_done() && state.at(step).gate() == Gate::None) {
+            let request = request(id, approval).map_err(EngineError::Ask)?;
+            push(state, batch, Event::ApprovalRequested { step: id.clone(), request: Box::new(request) })?;
         }
     }
     Ok(())
@@ -448,8 +485,14 @@ fn standing(plan: &Plan, state: &RunState, step: StepIndex) -> Standing {
     match seen.status() {
         Status::Skipped(reason) if **reason == SkipReason::Condition => Standing::ConditionFalse,
         _ if !seen.is_done() => Standing::Open,
-        _ if plan.step(step).pause && seen.gate() != Gate::Approved => Standing::Waiting,
-        _ => Standing::Done,
+        _ if plan.step(step).approval.is_none() => Standing::Done,
+        _ => match (seen.gate(), state.gate_at(step)) {
+            (Gate::Approved, _) => Standing::Done,
+            (Gate::Rejected | Gate::Expired, Some(gate)) => {
+                Standing::Refused { rejected: gate.is_rejected(), expired: seen.gate() == Gate::Expired }
+            }
+            _ => Standing::Waiting,
+        },
     }
 }
 

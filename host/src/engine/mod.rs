@@ -19,6 +19,7 @@
 //!   and slots don't stand empty during a write. Should the process die, they simply run again.
 //! * Nothing here does work for each step that grows with the size of the run.
 
+pub mod approval;
 mod attempt;
 mod dispatcher;
 mod failures;
@@ -43,6 +44,7 @@ use tokio::sync::mpsc;
 
 use crate::event::{Event, Record, Tell};
 use crate::id::StepId;
+use crate::outcome::Failure;
 use crate::plan::Plan;
 use crate::secret::Secrets;
 use crate::step::StepRunner;
@@ -50,7 +52,8 @@ use crate::workflow::StepTypes;
 use dispatcher::Dispatcher;
 use signals::Signal;
 
-pub use state::{Approval, End, Gate, IllegalRecord, RunState, Status, StepState};
+pub use approval::{Gate, GateState, RequestFn};
+pub use state::{End, IllegalRecord, RunState, Status, StepState};
 
 /// Why a record could not be made durable.
 pub type RecordError = Box<dyn Error + Send + Sync>;
@@ -70,6 +73,8 @@ pub struct Setup<R> {
     pub runner: Arc<R>,
     /// Makes events durable.
     pub record: RecordFn,
+    /// Makes the request of a step that asks humans.
+    pub request: RequestFn,
     /// Hears of events that are durable, and of live output.
     pub tell: Arc<dyn Tell>,
     /// The secrets of the environment. Those of the config are added.
@@ -116,6 +121,10 @@ pub enum Finish {
         /// That of the first failure.
         exit_code: u8,
     },
+    /// An approval was rejected.
+    Rejected,
+    /// An approval was not given in time.
+    Expired,
     /// What is left waits for a human.
     Paused {
         /// The steps whose gates are closed, in file order.
@@ -128,12 +137,16 @@ pub enum Finish {
     },
 }
 
+/// The exit code of a run whose approval was refused.
+const REFUSED: u8 = 6;
+
 impl Finish {
     /// The exit code, 0 for a pause.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Succeeded | Self::Paused { .. } => 0,
             Self::Failed { exit_code } => *exit_code,
+            Self::Rejected | Self::Expired => REFUSED,
             Self::Interrupted { signal } => signal.exit_code(),
         }
     }
@@ -148,6 +161,9 @@ pub enum EngineError {
     /// What was to be recorded contradicts the state: a bug in shiro (exit code 70).
     #[error(transparent)]
     Illegal(#[from] IllegalRecord),
+    /// What is to be approved could not be made out. Nothing was started.
+    #[error("{}", .0.message)]
+    Ask(Box<Failure>),
     /// Nothing runs, nothing may start, and nothing waits: a bug in shiro (exit code 70).
     #[error("the run stands still: {0}")]
     Stuck(String),

@@ -1,11 +1,13 @@
 //! What a process that goes on with a run has to record first: pure.
 
+use crate::approval::Request;
 use crate::event::{Approver, Decision, Event, Job};
 use crate::id::StepId;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 
-use super::state::{End, Gate, RunState, Status};
+use super::approval::Gate;
+use super::state::{End, RunState, Status};
 
 /// A step whose attempt was cut off and that may not simply run again: nobody knows how far it got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +27,12 @@ pub struct Resume<'a> {
     pub shiro: &'a str,
     /// Who says so.
     pub approver: &'a Approver,
-    /// This start approves what was waiting when it began.
-    pub approve: bool,
+    /// The gates that this start approves: some of those that are [`approvable`].
+    pub approve: &'a [StepId],
+    /// The gates that have expired.
+    pub expired: &'a [StepId],
+    /// The gates whose request is void, and what is asked for instead: before anything is approved.
+    pub asked_again: &'a [(StepId, Request)],
     /// Interrupted steps to run again (`-rerun`).
     pub rerun: &'a [StepId],
     /// Interrupted steps to take as done (`-skip`).
@@ -102,7 +108,9 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
         return Err(ResumeError::Interrupted(undecided));
     }
 
-    let mut events = vec![Event::RunResumed { job: resume.job.clone(), shiro: resume.shiro.to_owned() }];
+    // Before the run goes on, and so makes use of what was approved.
+    let mut events: Vec<Event> = expired(state, resume.expired);
+    events.push(Event::RunResumed { job: resume.job.clone(), shiro: resume.shiro.to_owned() });
     events.extend(
         state
             .steps()
@@ -117,15 +125,42 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
             approver: resume.approver.clone(),
         }));
     }
-    if resume.approve {
-        events.extend(approvable(state).into_iter().map(|step| Event::ApprovalDecided {
-            step,
-            decision: Decision::Approved,
-            approver: resume.approver.clone(),
-            job: resume.job.clone(),
-        }));
-    }
+    events.extend(
+        resume
+            .asked_again
+            .iter()
+            .map(|(step, request)| Event::ApprovalRequested { step: step.clone(), request: Box::new(request.clone()) }),
+    );
+    events.extend(resume.approve.iter().filter_map(|step| approval(state, resume, step)));
     Ok(events)
+}
+
+fn expired(state: &RunState, steps: &[StepId]) -> Vec<Event> {
+    let event = |step: &StepId| {
+        let request = state.gate(step.as_str())?.request().id.clone();
+        Some(Event::ApprovalExpired { step: step.clone(), request })
+    };
+    steps.iter().filter_map(event).collect()
+}
+
+/// One approval of a gate: of the request that is made now, or of the one that waits.
+fn approval(state: &RunState, resume: &Resume<'_>, step: &StepId) -> Option<Event> {
+    let again = resume.asked_again.iter().find(|(again, _)| again == step).map(|(_, request)| request);
+    let (request, missing) = match (again, state.gate(step.as_str())) {
+        (Some(request), _) => (request, request.rule.required),
+        (None, Some(gate)) => (gate.request(), gate.missing()),
+        (None, None) => return None,
+    };
+    Some(Event::ApprovalDecided {
+        step: step.clone(),
+        request: request.id.clone(),
+        decision: Decision::Approved,
+        missing: missing.saturating_sub(1),
+        approver: resume.approver.clone(),
+        job: resume.job.clone(),
+        reason: None,
+        form: None,
+    })
 }
 
 fn interrupted_message(steps: &[InterruptedStep]) -> String {

@@ -13,6 +13,8 @@
 //!   attempt, go on to their end. With `keep_going`, steps that don't depend on the failure start as well.
 //! * A gate (a step with `pause`) keeps everything behind it, directly or through others, from starting, whatever its `if`
 //!   says. When the run has failed and nothing else is left, what is behind a gate is skipped: a failure comes before a pause.
+//! * A gate that was refused (rejected, expired) is settled, and so the run ends. Behind it only steps whose `if` says what to
+//!   do then (`rejected()`, `expired()`) are asked; `always()` does not open it. Elsewhere a refusal counts like a failure.
 //!
 //! Where there is a choice, the step that stands first in the file comes first.
 
@@ -21,6 +23,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::plan::{Plan, StepIndex};
+use crate::workflow::condition::Before;
 
 /// What the scheduler wants to be done about a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +31,26 @@ pub(super) enum Decision {
     /// Evaluate its `if`, then call [`Scheduler::evaluated`].
     Evaluate {
         step: StepIndex,
-        /// Something that counts as before it failed, or was skipped for a failure.
-        after_failure: bool,
+        /// What went wrong with what counts as before it.
+        before: Before,
     },
     /// It is skipped: say so. It is settled already.
     Skip {
         step: StepIndex,
-        /// The failed step that it depends on; `None` when the failure was elsewhere.
-        cause: Option<StepIndex>,
+        /// What for.
+        cause: Cause,
     },
+}
+
+/// Why a step is skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// This step, which it depends on, failed.
+    Failed(StepIndex),
+    /// A step that it does not depend on failed.
+    Elsewhere,
+    /// The approval of this step was refused.
+    Refused(StepIndex),
 }
 
 /// Where a step stands when a process begins.
@@ -48,6 +62,13 @@ pub(super) enum Standing {
     Done,
     /// It has ended well and waits for a human.
     Waiting,
+    /// It has ended well, and what comes after it was refused.
+    Refused {
+        /// Someone said no, or that is what its expiry means.
+        rejected: bool,
+        /// Nobody said yes in time.
+        expired: bool,
+    },
     /// Its `if` was false. It is asked again if anything before it runs again.
     ConditionFalse,
 }
@@ -73,8 +94,11 @@ struct Node {
     unsettled: u32,
     /// A step before it that failed: the first in the file.
     cause: Option<StepIndex>,
-    /// Something before it was skipped for a failure elsewhere; for a final step, something failed.
-    hindered: bool,
+    /// What went wrong elsewhere and reaches it through steps that were skipped; for a final step, anywhere. And which
+    /// approvals before it were refused.
+    before: Before,
+    /// It stands behind this gate, which was refused: the first in the file.
+    refused_by: Option<StepIndex>,
     /// It stands behind a gate that this run will not open.
     gated: bool,
     /// It comes at the end, or after a step that does.
@@ -97,6 +121,9 @@ pub(super) struct Scheduler {
     unsettled: usize,
     unsettled_early: usize,
     first_failure: Option<StepIndex>,
+    /// The first gate in the file that was refused, and what was refused in all.
+    first_refusal: Option<StepIndex>,
+    refusals: Before,
 }
 
 impl Scheduler {
@@ -113,6 +140,8 @@ impl Scheduler {
             ready: BinaryHeap::new(),
             finals,
             first_failure: None,
+            first_refusal: None,
+            refusals: Before::default(),
             plan,
         };
         scheduler.restore(standing);
@@ -133,6 +162,14 @@ impl Scheduler {
             let node = &mut self.nodes[step.get()];
             match standing(step) {
                 Standing::Waiting => node.phase = Phase::Gate,
+                Standing::Refused { rejected, expired } => {
+                    node.before.rejected |= rejected;
+                    node.before.expired |= expired;
+                    node.refused_by = Some(step);
+                    self.refusals = self.refusals.or(Before { rejected, expired, failed: false });
+                    self.first_refusal = self.first_refusal.into_iter().chain([step]).min();
+                    self.settle(step);
+                }
                 Standing::Done if something_before_runs => node.ended_before = true,
                 Standing::ConditionFalse if something_before_runs => {}
                 Standing::Done | Standing::ConditionFalse => self.settle(step),
@@ -151,7 +188,8 @@ impl Scheduler {
     /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
     pub(super) fn decide(&mut self) -> Option<Decision> {
         while let Some(Reverse(step)) = self.decidable.pop() {
-            let Node { phase: Phase::Decidable, cause, hindered, gated, ended_before, .. } = self.nodes[step.get()]
+            let Node { phase: Phase::Decidable, cause, mut before, refused_by, gated, ended_before, .. } =
+                self.nodes[step.get()]
             else {
                 continue;
             };
@@ -159,18 +197,37 @@ impl Scheduler {
                 self.settle(step);
                 continue;
             }
-            let after_failure = cause.is_some() || hindered;
-            if gated || !self.asks_how_things_went(step) && (after_failure || self.is_stopping()) {
-                self.nodes[step.get()].hindered = true;
-                self.settle(step);
-                return Some(Decision::Skip { step, cause });
+            before.failed |= cause.is_some();
+            let hopeless = !before.success() || self.is_stopping();
+            let is_asked =
+                if refused_by.is_some() { self.admits_refusal(step) } else { self.asks_how_things_went(step) };
+            if gated || hopeless && !is_asked {
+                return Some(Decision::Skip { step, cause: self.skip(step) });
             }
             if self.plan.step(step).condition.is_some() {
-                return Some(Decision::Evaluate { step, after_failure });
+                return Some(Decision::Evaluate { step, before });
             }
             self.make_ready(step);
         }
         None
+    }
+
+    /// Settles a step as skipped, and says why.
+    fn skip(&mut self, step: StepIndex) -> Cause {
+        let refusals = self.refusals;
+        let node = &mut self.nodes[step.get()];
+        let cause = match (node.refused_by, node.cause, self.first_failure, self.first_refusal) {
+            (Some(gate), ..) => Cause::Refused(gate),
+            (None, Some(failed), ..) => Cause::Failed(failed),
+            (None, None, None, Some(gate)) => {
+                node.before = node.before.or(refusals);
+                Cause::Refused(gate)
+            }
+            _ => Cause::Elsewhere,
+        };
+        node.before.failed |= !matches!(cause, Cause::Refused(_));
+        self.settle(step);
+        cause
     }
 
     /// What a step's `if` said.
@@ -197,7 +254,7 @@ impl Scheduler {
 
     /// An active step ended, well or well enough for what depends on it.
     pub(super) fn done(&mut self, step: StepIndex) {
-        if self.plan.step(step).pause {
+        if self.plan.step(step).approval.is_some() {
             self.nodes[step.get()].phase = Phase::Gate;
         } else {
             self.settle(step);
@@ -214,8 +271,8 @@ impl Scheduler {
         self.settle(step);
     }
 
-    /// Gives up the gates that are still closed: what is behind them will be skipped. For a run that has failed and has
-    /// nothing else to do.
+    /// Gives up the gates that are still closed: what is behind them will be skipped. For a run that has failed, or was
+    /// refused, and has nothing else to do.
     pub(super) fn give_up_gates(&mut self) {
         for step in self.gates() {
             self.nodes[step.get()].gated = true;
@@ -238,8 +295,17 @@ impl Scheduler {
         self.first_failure
     }
 
+    /// An approval was refused: the run ends without what it was about.
+    pub(super) fn is_refused(&self) -> bool {
+        self.first_refusal.is_some()
+    }
+
     fn is_stopping(&self) -> bool {
-        self.first_failure.is_some() && !self.keep_going
+        (self.first_failure.is_some() || self.is_refused()) && !self.keep_going
+    }
+
+    fn admits_refusal(&self, step: StepIndex) -> bool {
+        self.plan.step(step).condition.as_ref().is_some_and(|condition| condition.admits_refusal())
     }
 
     fn asks_how_things_went(&self, step: StepIndex) -> bool {
@@ -271,13 +337,14 @@ impl Scheduler {
         let node = &mut self.nodes[step.get()];
         debug_assert_ne!(node.phase, Phase::Settled, "a step is settled once");
         node.phase = Phase::Settled;
-        let Node { cause, hindered, gated, late, .. } = *node;
+        let Node { cause, before, refused_by, gated, late, .. } = *node;
         self.unsettled -= 1;
         for &dependent in plan.dependents(step) {
             let node = &mut self.nodes[dependent.get()];
             // The first in the file, whichever failed first.
             node.cause = node.cause.into_iter().chain(cause).min();
-            node.hindered |= hindered;
+            node.refused_by = node.refused_by.into_iter().chain(refused_by).min();
+            node.before = node.before.or(before);
             node.gated |= gated;
             node.unsettled -= 1;
             if node.unsettled == 0 {
@@ -304,7 +371,8 @@ impl Scheduler {
         }
         for step in std::mem::take(&mut self.finals) {
             let node = &mut self.nodes[step.get()];
-            node.hindered |= self.first_failure.is_some();
+            node.before = node.before.or(self.refusals);
+            node.before.failed |= self.first_failure.is_some();
             node.unsettled -= 1;
             if node.unsettled == 0 {
                 self.release(step);
@@ -321,7 +389,8 @@ fn nodes(plan: &Plan) -> Vec<Node> {
             unsettled: u32::try_from(plan.dependencies(step).len()).expect("there are fewer steps than that")
                 + u32::from(plan.is_final(step)),
             cause: None,
-            hindered: false,
+            before: Before::default(),
+            refused_by: None,
             gated: false,
             late: plan.is_final(step),
             ended_before: false,

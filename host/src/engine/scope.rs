@@ -8,14 +8,15 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value, json};
 
+use super::approval::Gate;
 use super::failures;
-use super::state::{Approval, RunState, Status, StepState};
+use super::state::{RunState, Status, StepState};
 use crate::event::SkipReason;
 use crate::id::RunId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
 use crate::secret::{MissingSecret, Secrets};
-use crate::workflow::condition::{Facts, StepFacts};
+use crate::workflow::condition::{Before, Facts, StepFacts};
 use crate::workflow::template::{self, Path, Scope, StepLookup};
 
 /// What stands for the output of a step with `"save_output": false`.
@@ -33,6 +34,8 @@ pub(super) struct Surroundings {
     pub(super) secrets: Arc<Secrets>,
     /// An object. Inputs that can't be opened are not in it.
     inputs: Value,
+    /// What was asked to be done again: it doesn't change while a process works on the run.
+    rework: Value,
     unopened: HashMap<String, MissingSecret>,
 }
 
@@ -44,6 +47,7 @@ impl Surroundings {
         env: Arc<BTreeMap<String, String>>,
         secrets: Arc<Secrets>,
         inputs: &Value,
+        rework: Value,
     ) -> Self {
         let mut opened = Map::new();
         let mut unopened = HashMap::new();
@@ -54,7 +58,7 @@ impl Surroundings {
             }
         }
         let workflow = plan.workflow().name.as_str().into();
-        Self { plan, run, workflow, env, secrets, inputs: Value::Object(opened), unopened }
+        Self { plan, run, workflow, env, secrets, inputs: Value::Object(opened), rework, unopened }
     }
 
     /// An input that this step's config asks for refers to a secret that is missing now.
@@ -90,7 +94,7 @@ pub(super) fn look(state: &RunState, plan: &Plan, step: StepIndex) -> Vec<Seen> 
     let look = |&other: &StepIndex| Seen {
         step: other,
         output: output(state, plan, other).ok_or_else(|| why_no_output(state.at(other))),
-        approval: state.approval_at(other).map(approval),
+        approval: state.gate_at(other).and_then(|gate| gate.view()),
     };
     plan.references(step).iter().map(look).collect()
 }
@@ -113,17 +117,11 @@ fn why_no_output(step: &StepState) -> &'static str {
             SkipReason::Condition => "it was skipped, since its `if` was false",
             SkipReason::Human => "it was interrupted, and a human said to go on without it",
             SkipReason::Dependency(_) | SkipReason::EarlierFailure => "it was skipped after a failure",
+            SkipReason::Refused(_) => "it was skipped, since an approval was refused",
         },
         Status::Failed { .. } => "it failed",
         _ => "it has not run",
     }
-}
-
-fn approval(approval: &Approval) -> Value {
-    let Approval { approver, job, at } = approval;
-    json!({
-        "by": approver.by, "verified": approver.verified, "source": approver.source, "at": at, "decision": "approved", "job": job,
-    })
 }
 
 /// What one attempt's templates see. All values are opened.
@@ -131,6 +129,7 @@ pub(super) struct StepScope<'a> {
     surroundings: &'a Surroundings,
     /// Ascending by step.
     steps: Vec<OpenStep>,
+    rework: Value,
 }
 
 struct OpenStep {
@@ -142,6 +141,7 @@ struct OpenStep {
 impl<'a> StepScope<'a> {
     /// Fails when a value that the step asks for refers to a secret that is missing now.
     pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &[Seen]) -> Result<Self, Box<Failure>> {
+        let rework = surroundings.rework.clone();
         surroundings.check_inputs(step)?;
         let open = |seen: &Seen| {
             let output = match &seen.output {
@@ -152,12 +152,12 @@ impl<'a> StepScope<'a> {
             };
             Ok(OpenStep { step: seen.step, output, approval: seen.approval.clone() })
         };
-        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Box<Failure>>>()? })
+        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Box<Failure>>>()?, rework })
     }
 
     /// Before any step has run: sees no step.
     pub(super) fn without_steps(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, steps: Vec::new() }
+        Self { surroundings, steps: Vec::new(), rework: surroundings.rework.clone() }
     }
 
     fn find(&self, id: &str) -> Option<&OpenStep> {
@@ -203,6 +203,10 @@ impl Scope for StepScope<'_> {
     fn approval(&self, step: &str) -> Option<Cow<'_, Value>> {
         self.find(step)?.approval.as_ref().map(Cow::Borrowed)
     }
+
+    fn rework(&self) -> &Value {
+        &self.rework
+    }
 }
 
 /// What a step's `if` says; true without one.
@@ -210,10 +214,10 @@ pub(super) fn evaluate(
     surroundings: &Surroundings,
     state: &RunState,
     step: StepIndex,
-    after_failure: bool,
+    before: Before,
 ) -> Result<bool, Box<Failure>> {
     let plan = &surroundings.plan;
-    let Some(condition) = &plan.step(step).condition else { return Ok(!after_failure) };
+    let Some(condition) = &plan.step(step).condition else { return Ok(before.success()) };
     if let Some(missing) = condition.references().inputs.iter().find_map(|input| surroundings.unopened.get(&input.name))
     {
         return Err(failures::missing_secret(missing));
@@ -224,17 +228,22 @@ pub(super) fn evaluate(
         let output = output(state, plan, other).and_then(|sealed| {
             surroundings.secrets.open(&sealed).map_err(|reason| *missing.borrow_mut() = Some(reason)).ok()
         });
-        Some(StepFacts { outcome: outcome(state.at(other).status())?, output: output.map(Cow::Owned) })
+        let outcome = match state.at(other).gate() {
+            Gate::Rejected => Outcome::Rejected,
+            Gate::Expired => Outcome::Expired,
+            _ => outcome(state.at(other).status())?,
+        };
+        Some(StepFacts { outcome, output: output.map(Cow::Owned) })
     };
     let answer = condition.evaluate(&Facts {
-        success: !after_failure,
-        failure: after_failure,
+        before,
         inputs: &surroundings.inputs,
         run: surroundings.run.as_str(),
         workflow: &surroundings.workflow,
         env: &|name| surroundings.env.get(name).cloned(),
         step: &step_facts,
-        approval: &|id| state.approval_at(plan.find(id)?).map(approval),
+        approval: &|id| state.gate_at(plan.find(id)?)?.view(),
+        rework: &surroundings.rework,
     });
     if let Some(missing) = missing.take() {
         return Err(failures::missing_secret(&missing));

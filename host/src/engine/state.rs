@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::event::{Approver, Event, Job, Record, RunStarted, SkipReason};
+use super::approval::{Decided, Gate, GateState, Gates, Rework};
+use crate::approval::Approver;
+use crate::event::{Event, Job, Record, RunStarted, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
@@ -19,11 +21,18 @@ pub struct RunState {
     started: Option<Box<RunStarted>>,
     /// The job of the process that wrote the last records.
     job: Job,
+    /// The jobs of all processes that worked on the run, by name and pipeline.
+    jobs: Vec<(String, Option<String>)>,
+    /// The time of the latest record.
+    latest: u64,
     end: Option<End>,
     ids: Vec<StepId>,
     index: HashMap<StepId, u32>,
     steps: Vec<StepState>,
-    approvals: HashMap<u32, Approval>,
+    gates: Gates,
+    /// Since the last process ended, someone opened or refused a gate, or asked for rework: something can go on.
+    acted: bool,
+    rework: Rework,
     failures: HashMap<u32, Box<Failure>>,
     first_failure: Option<u32>,
     /// Only outputs that a template or a condition of this plan asks for are kept; without one, all are.
@@ -87,29 +96,6 @@ pub enum Status {
     TakenAsDone,
 }
 
-/// Whether something waits for a human.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gate {
-    /// Nothing was asked.
-    #[default]
-    None,
-    /// A decision was asked for.
-    Waiting,
-    /// Someone approved.
-    Approved,
-}
-
-/// A decision to go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approval {
-    /// Who, and how that is known.
-    pub approver: Approver,
-    /// The job that carried the decision.
-    pub job: Job,
-    /// When: milliseconds since 1970-01-01 UTC.
-    pub at: u64,
-}
-
 /// A record that can't follow the ones before it: the journal was not written by a run, or shiro has a bug.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("record {record} ({what}) can't follow the ones before it: {why}")]
@@ -144,6 +130,10 @@ impl RunState {
     /// Takes in what happened next. On an error the state is as it was, but for the count of records.
     pub fn apply(&mut self, record: &Record) -> Result<(), IllegalRecord> {
         self.records += 1;
+        if !matches!(record.event, Event::ApprovalDecided { .. }) {
+            self.gates.other_record();
+        }
+        self.latest = self.latest.max(record.at);
         self.apply_event(record).map_err(|why| IllegalRecord { record: self.records, what: name(&record.event), why })
     }
 
@@ -183,9 +173,47 @@ impl RunState {
         self.failures.get(self.index.get(id)?).map(|failure| &**failure)
     }
 
-    /// Who let the run go on after a step.
-    pub fn approval(&self, id: &str) -> Option<&Approval> {
-        self.approvals.get(self.index.get(id)?)
+    /// The last decision on a step's gate, once it is open.
+    pub fn approval(&self, id: &str) -> Option<&Decided> {
+        let gate = self.gate(id).filter(|gate| gate.standing() == Gate::Approved)?;
+        gate.decisions().last()
+    }
+
+    /// What a step asked for, and what came of it.
+    pub fn gate(&self, id: &str) -> Option<&GateState> {
+        self.gates.get(*self.index.get(id)?)
+    }
+
+    /// Every gate that was asked for and is not void, in the order of [`Self::steps`].
+    pub fn gates(&self) -> impl Iterator<Item = (&StepId, &GateState)> {
+        (0..).zip(&self.ids).filter_map(|(index, id)| Some((id, self.gates.get(index)?)))
+    }
+
+    /// Since the last process ended, someone decided on a gate for good, or asked for rework.
+    pub fn has_acted(&self) -> bool {
+        self.acted
+    }
+
+    /// The proof of who this is was used by an earlier decision, or by whoever started the run.
+    pub fn has_seen(&self, approver: &Approver) -> bool {
+        self.gates.has_seen(approver)
+    }
+
+    /// A job of this name in this pipeline has worked on the run: started again, it is nobody's approval.
+    pub fn has_worked(&self, job: &Job) -> bool {
+        job.name
+            .as_ref()
+            .is_some_and(|name| self.jobs.iter().any(|(had, pipeline)| had == name && *pipeline == job.pipeline))
+    }
+
+    /// The time of the latest record, in milliseconds since 1970-01-01 UTC. By no clock it is earlier now.
+    pub fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// What was asked to be done again, last.
+    pub fn rework(&self) -> &Rework {
+        &self.rework
     }
 
     pub(super) fn at(&self, step: StepIndex) -> &StepState {
@@ -196,8 +224,8 @@ impl RunState {
         self.failures.get(&(step.get() as u32)).map(|failure| &**failure)
     }
 
-    pub(super) fn approval_at(&self, step: StepIndex) -> Option<&Approval> {
-        self.approvals.get(&(step.get() as u32))
+    pub(super) fn gate_at(&self, step: StepIndex) -> Option<&GateState> {
+        self.gates.get(step.get() as u32)
     }
 
     fn apply_event(&mut self, record: &Record) -> Result<(), String> {
@@ -205,21 +233,34 @@ impl RunState {
             (Event::RunStarted(_), Some(_), _) => return Err("the run has started already".into()),
             (Event::RunStarted(_), None, _) => {}
             (_, None, _) => return Err("a run begins with `run_started`".into()),
-            (Event::RunResumed { .. }, _, Some(End::Finished { outcome: Outcome::Succeeded, .. })) => {
-                return Err("the run has succeeded already".into());
+            (event, _, Some(end)) if !may_follow(event, end) => {
+                return Err(match end {
+                    End::Finished {
+                        outcome: outcome @ (Outcome::Succeeded | Outcome::Rejected | Outcome::Expired),
+                        ..
+                    } => {
+                        format!("the run has {} already", finished_word(*outcome))
+                    }
+                    _ => "the process that wrote it had ended, and none went on with the run".into(),
+                });
             }
-            (Event::RunResumed { .. } | Event::ChangesAccepted { .. }, ..) | (_, _, None) => {}
-            (_, _, Some(_)) => return Err("the process that wrote it had ended, and none went on with the run".into()),
+            _ => {}
         }
         match &record.event {
             Event::RunStarted(started) => {
-                self.job = started.job.clone();
+                self.work_of(&started.job);
+                if let Some(starter) = &started.starter {
+                    self.gates.use_up(starter);
+                }
                 self.started = Some(Box::new(started.clone()));
             }
             Event::RunResumed { job, .. } => self.resume(job),
             Event::ChangesAccepted { digests } => {
                 if let Some(started) = &mut self.started {
                     started.digests = digests.clone();
+                }
+                for index in self.gates.forget_pauses() {
+                    self.steps[index as usize].gate = Gate::None;
                 }
             }
             Event::RunPaused { waiting } => {
@@ -234,6 +275,14 @@ impl RunState {
             Event::RunFinished { outcome, exit_code } => {
                 self.end = Some(End::Finished { outcome: *outcome, exit_code: *exit_code });
             }
+            Event::ReworkRequested { step, again, note, approver, .. } => {
+                return self.rework_from(step, again, note, approver);
+            }
+            Event::StepStarted { step, .. } if self.gates.check_start(step).is_err() => {
+                let gate = self.gates.check_start(step).err().and_then(|gate| self.ids.get(gate as usize));
+                let gate = gate.map_or("", StepId::as_str);
+                return Err(format!("it must not start before the approval after `{gate}` is given"));
+            }
             Event::StepStarted { step, .. }
             | Event::AttemptFailed { step, .. }
             | Event::StepSucceeded { step, .. }
@@ -241,8 +290,9 @@ impl RunState {
             | Event::StepSkipped { step, .. }
             | Event::StepInterrupted { step, .. }
             | Event::InterruptionResolved { step, .. }
-            | Event::ApprovalRequested { step }
-            | Event::ApprovalDecided { step, .. } => {
+            | Event::ApprovalRequested { step, .. }
+            | Event::ApprovalDecided { step, .. }
+            | Event::ApprovalExpired { step, .. } => {
                 let index = self.index_of(step);
                 return self.apply_to_step(index, record);
             }
@@ -250,15 +300,27 @@ impl RunState {
         Ok(())
     }
 
+    fn work_of(&mut self, job: &Job) {
+        self.job = job.clone();
+        if let (Some(name), false) = (&job.name, self.has_worked(job)) {
+            self.jobs.push((name.clone(), job.pipeline.clone()));
+        }
+    }
+
     /// What failed, or did not run because of a failure, is still to be done.
     fn resume(&mut self, job: &Job) {
-        self.job = job.clone();
+        self.work_of(job);
         self.end = None;
+        self.acted = false;
+        self.gates.pass();
         self.first_failure = None;
         for (index, step) in (0..).zip(&mut self.steps) {
             let again = match &step.status {
                 Status::Failed { tolerated: false } | Status::Retrying => true,
-                Status::Skipped(reason) => matches!(**reason, SkipReason::Dependency(_) | SkipReason::EarlierFailure),
+                Status::Skipped(reason) => {
+                    use SkipReason::{Dependency, EarlierFailure, Refused};
+                    matches!(**reason, Dependency(_) | EarlierFailure | Refused(_))
+                }
                 _ => false,
             };
             if again {
@@ -266,6 +328,39 @@ impl RunState {
                 self.failures.remove(&index);
             }
         }
+    }
+
+    /// What is to be done again counts as if it had never begun, and so do the gates there.
+    fn rework_from(&mut self, step: &StepId, again: &[StepId], note: &str, approver: &Approver) -> Result<(), String> {
+        if !again.contains(step) {
+            return Err("the step itself is to be done again too".into());
+        }
+        let status = self.step(step.as_str()).map_or(&Status::Pending, StepState::status);
+        if !matches!(status, Status::Succeeded | Status::Failed { .. } | Status::Skipped(_)) {
+            return Err(format!("it {status}, so there is nothing to do again"));
+        }
+        for id in again {
+            if self.gate(id.as_str()).is_some_and(|gate| gate.standing().is_refused()) {
+                return Err(format!("the approval after `{id}` was refused already"));
+            }
+            if self.step(id.as_str()).is_some_and(|step| matches!(step.status, Status::Running { .. })) {
+                return Err(format!("`{id}` is running"));
+            }
+        }
+        for id in again {
+            let index = self.index_of(id);
+            self.steps[index as usize] = StepState::default();
+            self.failures.remove(&index);
+            self.gates.forget(index);
+        }
+        self.acted = true;
+        self.rework = Rework {
+            step: Some(step.clone()),
+            note: note.to_owned(),
+            by: approver.by.clone(),
+            count: self.rework.count + 1,
+        };
+        Ok(())
     }
 
     fn index_of(&mut self, step: &StepId) -> u32 {
@@ -314,22 +409,22 @@ impl RunState {
                 Status::Interrupted { .. } => step.status = Status::TakenAsDone,
                 _ => return Err(format!("it {}, so there is nothing to decide", step.status)),
             },
-            Event::ApprovalRequested { .. } => match (step.is_done(), step.gate) {
-                (true, Gate::None) => step.gate = Gate::Waiting,
-                (true, _) => return Err("a decision was asked for already".into()),
-                (false, _) => return Err(format!("it {}", step.status)),
-            },
-            Event::ApprovalDecided { approver, job, .. } => {
-                if step.gate != Gate::Waiting {
-                    return Err("no decision was asked for".into());
+            Event::ApprovalRequested { request, .. } => {
+                if !step.is_done() {
+                    return Err(format!("it {}", step.status));
                 }
-                step.gate = Gate::Approved;
-                let approval = Approval { approver: approver.clone(), job: job.clone(), at: record.at };
-                self.approvals.insert(index, approval);
+                step.gate = self.gates.ask(index, record.at, request)?;
             }
+            Event::ApprovalDecided { .. } => {
+                let starter = self.started.as_ref().and_then(|started| started.starter.as_ref());
+                step.gate = self.gates.decide(index, record.at, &record.event, starter, self.end.is_none())?;
+                self.acted |= step.gate != Gate::Waiting;
+            }
+            Event::ApprovalExpired { request, .. } => step.gate = self.gates.expire(index, record.at, request)?,
             Event::RunStarted(_)
             | Event::RunResumed { .. }
             | Event::ChangesAccepted { .. }
+            | Event::ReworkRequested { .. }
             | Event::RunPaused { .. }
             | Event::RunInterrupted { .. }
             | Event::RunFinished { .. } => {}
@@ -439,6 +534,28 @@ impl fmt::Display for Status {
     }
 }
 
+/// What may be recorded once a process has ended like this: that another one goes on, and what humans decide in between.
+fn may_follow(event: &Event, end: &End) -> bool {
+    let refused = matches!(end, End::Finished { outcome: Outcome::Rejected | Outcome::Expired, .. });
+    let succeeded = matches!(end, End::Finished { outcome: Outcome::Succeeded, .. });
+    match event {
+        Event::RunResumed { .. } | Event::ChangesAccepted { .. } | Event::ReworkRequested { .. } => {
+            !refused && !succeeded
+        }
+        Event::ApprovalExpired { .. } => !refused && !succeeded,
+        Event::ApprovalDecided { .. } => matches!(end, End::Paused(_)),
+        _ => false,
+    }
+}
+
+fn finished_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Rejected => "been rejected",
+        Outcome::Expired => "expired",
+        _ => "succeeded",
+    }
+}
+
 fn name(event: &Event) -> String {
     let (name, step) = match event {
         Event::RunStarted(_) => ("run_started", None),
@@ -451,8 +568,10 @@ fn name(event: &Event) -> String {
         Event::StepSkipped { step, .. } => ("step_skipped", Some(step)),
         Event::StepInterrupted { step, .. } => ("step_interrupted", Some(step)),
         Event::InterruptionResolved { step, .. } => ("interruption_resolved", Some(step)),
-        Event::ApprovalRequested { step } => ("approval_requested", Some(step)),
+        Event::ApprovalRequested { step, .. } => ("approval_requested", Some(step)),
         Event::ApprovalDecided { step, .. } => ("approval_decided", Some(step)),
+        Event::ApprovalExpired { step, .. } => ("approval_expired", Some(step)),
+        Event::ReworkRequested { step, .. } => ("rework_requested", Some(step)),
         Event::RunPaused { .. } => ("run_paused", None),
         Event::RunInterrupted { .. } => ("run_interrupted", None),
         Event::RunFinished { .. } => ("run_finished", None),

@@ -36,7 +36,7 @@ pub(super) fn find(
     for (position, step) in workflow.steps.iter().enumerate() {
         let by = StepIndex::new(position);
         let mut found = |id: &str, asks_for, place: Place| match index.get(id) {
-            Some(&of) if asks_for == AsksFor::Approval && !workflow.steps[of.get()].pause => {
+            Some(&of) if asks_for == AsksFor::Approval && workflow.steps[of.get()].approval.is_none() => {
                 problems.push(no_gate(id, place));
             }
             Some(&of) => uses.push(Use { by, of, asks_for, place }),
@@ -50,7 +50,7 @@ pub(super) fn find(
             match &reference.path {
                 Path::Step { id, .. } => found(id, AsksFor::Output, place()),
                 Path::Approval { step, .. } => found(step, AsksFor::Approval, place()),
-                Path::Inputs(_) | Path::Env(_) | Path::RunId | Path::WorkflowName => {}
+                Path::Inputs(_) | Path::Env(_) | Path::RunId | Path::WorkflowName | Path::Rework(_) => {}
             }
         }
         if let Some(condition) = &step.condition {
@@ -65,7 +65,7 @@ pub(super) fn find(
 
 fn no_gate(id: &str, place: Place) -> Diagnostic {
     Diagnostic::error("no-approval", place, format!("the step `{id}` waits for no approval"))
-        .with_hint(format!("set `\"pause\": true` on `{id}`, or refer to a step that has it"))
+        .with_hint(format!("set `\"approval\": {{}}` or `\"pause\": true` on `{id}`, or refer to a step that has it"))
 }
 
 /// A step can only use what has ended before it starts.

@@ -27,6 +27,7 @@ pub use learned::Learned;
 
 use crate::capability::{Origin, Permissions};
 use crate::diagnostic::Diagnostic;
+use crate::id::Digest;
 use crate::workflow::Source;
 
 /// Where a repository's policy is, in its shiro directory.
@@ -53,6 +54,8 @@ pub struct Policy {
     /// Its file, as it is shown.
     pub name: String,
     types: BTreeMap<String, Permissions>,
+    /// Of what the document means: spaces and the order of keys don't count.
+    digest: Digest,
     /// State has to be authenticated, and encrypted.
     state: StateNeeds,
 }
@@ -123,6 +126,25 @@ impl Policies {
         StateRules { authenticated: first(|needs| needs.authenticated), encrypted: first(|needs| needs.encrypted) }
     }
 
+    /// The digest of each document, by what people call it: an approval holds for these.
+    pub fn digests(&self) -> BTreeMap<String, Digest> {
+        let mut digests = BTreeMap::new();
+        digests.extend(self.repository.as_ref().map(|policy| ("the repository's".to_owned(), policy.digest)));
+        for policy in &self.operators {
+            // The directory may differ from runner to runner.
+            let file = policy.name.rsplit('/').next().unwrap_or_default();
+            let mut name = format!("an operator's, {file}");
+            while digests.contains_key(&name) {
+                name.push('+');
+            }
+            digests.insert(name, policy.digest);
+        }
+        if self.learning {
+            digests.insert("-learn".to_owned(), Digest::of(b"learn"));
+        }
+        digests
+    }
+
     /// Who says what of a step, after its type's request.
     fn layers<'a>(&'a self, subject: &Subject<'a>) -> Vec<(Origin, &'a Permissions)> {
         static NOTHING: OnceLock<Permissions> = OnceLock::new();
@@ -155,6 +177,7 @@ fn built_in() -> &'static Policy {
             name: String::new(),
             types: BTreeMap::new(),
             state: StateNeeds::default(),
+            digest: Digest::of(b""),
         })
     })
 }

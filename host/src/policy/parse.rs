@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{EVERY_OTHER, Policy, Role, StateNeeds};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::workflow::fields::Fields;
-use crate::workflow::{Source, json, permissions};
+use crate::workflow::{Source, digest, json, permissions};
 
 const VERSION: u32 = 1;
 
@@ -15,6 +15,7 @@ const VERSION: u32 = 1;
 pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnostic>> {
     let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
+    let digest = digest::of(&document.value);
     let (types, state) = match document.value {
         Value::Object(members) => {
             let mut fields = Fields::new(String::new(), members, &["version", "types", "state"], &mut problems);
@@ -28,7 +29,7 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
         }
     };
     if problems.is_empty() {
-        return Ok(Policy { name: source.name().to_owned(), types, state });
+        return Ok(Policy { name: source.name().to_owned(), types, digest, state });
     }
     source.locate(&mut problems);
     problems.sort_by_key(|problem| problem.place.position);

@@ -306,7 +306,7 @@ pub fn check(input: &Input, value: &Value) -> Vec<InputError> {
 }
 
 /// What the text of a command line means for this input.
-fn convert(input: &Input, given: GivenValue) -> Result<Value, InputError> {
+pub(super) fn convert(input: &Input, given: GivenValue) -> Result<Value, InputError> {
     let text = match given {
         GivenValue::Json(value) => return Ok(value),
         GivenValue::Text(text) => text,

@@ -11,6 +11,7 @@
 pub mod condition;
 pub mod digest;
 pub mod duration;
+pub mod form;
 pub mod inputs;
 pub mod json;
 mod locate;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
+use crate::approval::Rule;
 use crate::capability::Permissions;
 use crate::id::{Digest, StepId, StepType};
 
@@ -89,8 +90,8 @@ pub struct Step {
     pub retry: Retry,
     /// A failure does not fail the run.
     pub continue_on_error: bool,
-    /// After it succeeds, what depends on it waits for a human.
-    pub pause: bool,
+    /// After it succeeds, what depends on it waits for humans: `approval`, or `pause`, its short form.
+    pub approval: Option<Arc<Approval>>,
     /// Its output is not shown.
     pub quiet: bool,
     /// Its output is kept for later steps and the journal.
@@ -108,6 +109,17 @@ impl Step {
     pub fn pointer(&self, field: &str) -> String {
         format!("/steps/{}/{field}", self.index)
     }
+}
+
+/// `approval` of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Approval {
+    /// Who has to approve.
+    pub rule: Rule,
+    /// How long a request holds.
+    pub expires: Option<Duration>,
+    /// Files and directories, relative to the project's directory, whose content is approved along with the workflow.
+    pub bind: Vec<String>,
 }
 
 /// `retry` of a step.

@@ -146,6 +146,7 @@ fn check_default_templates(default: &serde_json::Value, base: &str, problems: &m
             Path::Inputs(_) => "another input",
             Path::Step { .. } => "a step's output",
             Path::Approval { .. } => "an approval",
+            Path::Rework(_) => "what is to be done again",
             Path::Env(_) | Path::RunId | Path::WorkflowName => continue,
         };
         let place = Place::within(format!("{base}{}", reference.pointer), reference.offset);

@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+pub mod approval;
 pub mod plugin;
 pub mod state;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use self::approval::{ApproveArgs, AuditArgs, IdentityArgs, RejectArgs, ReworkArgs};
 use self::plugin::{PluginDirs, PluginVerb};
 use self::state::{JournalArgs, StateArgs};
 
@@ -55,6 +57,14 @@ pub enum Verb {
     Validate(ValidateArgs),
     /// Show the runs whose state is here, or one in detail.
     Status(StatusArgs),
+    /// Approve what a paused run asks for. The next `shiro run` goes on with it.
+    Approve(Box<ApproveArgs>),
+    /// Say no to what a paused run asks for. The next `shiro run` ends it.
+    Reject(Box<RejectArgs>),
+    /// Go back to a step: the next `shiro run` does it, and all that comes after it, again.
+    Rework(Box<ReworkArgs>),
+    /// Show who decided what, and on which evidence; `audit verify` checks it.
+    Audit(AuditArgs),
     /// Look at step types, add and pin others, publish your own.
     #[command(subcommand)]
     Plugin(PluginVerb),
@@ -141,9 +151,18 @@ pub struct RunArgs {
     #[arg(long)]
     pub keep_going: bool,
 
-    /// Go on although the workflow, its inputs or its plugins changed since the run was paused.
+    /// Go on although the workflow, its inputs or its plugins changed since the run was paused. What was to be approved is
+    /// asked for again.
     #[arg(long, conflicts_with = "fresh")]
     pub accept_changes: bool,
+
+    /// Go on with what was decided; this start itself approves nothing.
+    #[arg(long, conflicts_with = "fresh")]
+    pub no_approve: bool,
+
+    /// How it is known who starts this.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
 
     /// Run this interrupted step again. May be given several times.
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
+use crate::approval::{Request, Subject};
 use crate::description::Description;
 use crate::event::{Approver, Digests, Job, Level, Notice, RunStarted, SkipReason, Stream};
 use crate::id::{Digest, RunId, StepType};
@@ -21,6 +22,7 @@ use crate::plan::StepIndex;
 use crate::plan::testing::plan;
 use crate::step::{StepRequest, StepSuccess};
 use crate::workflow::TypeInfo;
+use crate::workflow::model::Approval;
 
 /// Runs steps of the types `fake` and `pure`. What a config may hold:
 ///
@@ -126,6 +128,8 @@ pub(super) struct World {
     pub(super) rerun: Vec<StepId>,
     pub(super) skip: Vec<StepId>,
     pub(super) approve: bool,
+    /// Gates that expire before the next process goes on.
+    pub(super) expired: Vec<StepId>,
     pub(super) signals: (mpsc::UnboundedSender<Signal>, Option<mpsc::UnboundedReceiver<Signal>>),
 }
 
@@ -148,6 +152,7 @@ impl World {
             rerun: Vec::new(),
             skip: Vec::new(),
             approve: true,
+            expired: Vec::new(),
             signals: (sender, Some(receiver)),
         }
     }
@@ -163,6 +168,7 @@ impl World {
     /// One process: starts the run or goes on with it.
     pub(super) async fn process(&mut self) -> Result<Finish, EngineError> {
         let state = RunState::for_plan(Arc::clone(&self.plan)).fold(&self.records()).unwrap();
+        let approve = if self.approve { super::resume::approvable(&state) } else { Vec::new() };
         let begin = match state.started() {
             None => vec![self.run_started()],
             Some(_) => super::resume::events(
@@ -172,7 +178,9 @@ impl World {
                     job: &Job::default(),
                     shiro: "0.1.0",
                     approver: &alice(),
-                    approve: self.approve,
+                    approve: &approve,
+                    expired: &self.expired,
+                    asked_again: &[],
                     rerun: &self.rerun,
                     skip: &self.skip,
                 },
@@ -203,6 +211,7 @@ impl World {
             begin,
             runner: Arc::clone(&self.runner),
             record,
+            request: Box::new(|step, approval| Ok(request(step, approval))),
             tell: self.heard.clone(),
             secrets: Arc::clone(&self.secrets),
             env: Arc::new(self.env.clone()),
@@ -219,9 +228,16 @@ impl World {
             run: RunId::new("run-1"),
             workflow: "test".into(),
             shiro: "0.1.0".into(),
-            digests: Digests { workflow: digest, inputs: digest, plugins: BTreeMap::new(), steps: BTreeMap::new() },
+            digests: Digests {
+                workflow: digest,
+                inputs: digest,
+                plugins: BTreeMap::new(),
+                builtins: BTreeMap::new(),
+                steps: BTreeMap::new(),
+            },
             inputs: self.secrets.seal(self.inputs.clone()),
             job: Job::default(),
+            starter: None,
         })
     }
 
@@ -242,6 +258,7 @@ impl World {
                     SkipReason::Condition => "skipped by condition".into(),
                     SkipReason::EarlierFailure => "skipped".into(),
                     SkipReason::Human => "skipped by a human".into(),
+                    SkipReason::Refused(gate) => format!("refused at {gate}"),
                 },
                 Status::Interrupted { .. } => "interrupted".into(),
                 Status::TakenAsDone => "taken as done".into(),
@@ -263,7 +280,26 @@ impl World {
 }
 
 pub(super) fn alice() -> Approver {
-    Approver { by: Some("alice".into()), verified: false, source: "GITLAB_USER_LOGIN".into() }
+    Approver::unverified(Some("alice".into()), "GITLAB_USER_LOGIN")
+}
+
+/// What a step asks for, if it is to be approved in the form it has now.
+pub(super) fn request(step: &StepId, approval: &Approval) -> Request {
+    let digest = Digest::of(b"");
+    Request {
+        id: format!("request-{step}"),
+        expires_at: approval.expires.map(|expires| expires.as_millis() as u64),
+        rule: approval.rule.clone(),
+        subject: Subject {
+            workflow: digest,
+            inputs: digest,
+            plugins: BTreeMap::new(),
+            builtins: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            files: BTreeMap::new(),
+        },
+        guards: Vec::new(),
+    }
 }
 
 fn types() -> StepTypes {

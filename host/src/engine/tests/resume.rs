@@ -23,7 +23,7 @@ async fn died() -> World {
 }
 
 fn resume<'a>(job: &'a Job, approver: &'a Approver, rerun: &'a [StepId], skip: &'a [StepId]) -> Resume<'a> {
-    Resume { job, shiro: "0.1.0", approver, approve: true, rerun, skip }
+    Resume { job, shiro: "0.1.0", approver, approve: &[], expired: &[], asked_again: &[], rerun, skip }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 use serde_json::{Value, json};
 
-use super::super::scheduler::{Decision, Scheduler, Standing};
+use super::super::scheduler::{Cause, Decision, Scheduler, Standing};
 use super::*;
-use crate::workflow::condition::Facts;
+use crate::workflow::condition::{Before, Facts};
 
 /// Drives a scheduler with one step at a time. In `ends`, `id!` fails and `id~` fails but is tolerated; the rest succeeds.
 /// Gives what happened: `id` succeeded, `id!`, `id~`, `id?` (its `if` was false), `id-cause` and `id-` (skipped).
@@ -14,6 +14,8 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
         match () {
             () if word("") => Standing::Done,
             () if word("||") => Standing::Waiting,
+            () if word("|X") => Standing::Refused { rejected: true, expired: false },
+            () if word("|E") => Standing::Refused { rejected: false, expired: true },
             () if word("?") => Standing::ConditionFalse,
             () => Standing::Open,
         }
@@ -24,10 +26,15 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
         while let Some(decision) = scheduler.decide() {
             match decision {
                 Decision::Skip { step, cause } => {
-                    happened.push(format!("{}-{}", id(step), cause.map(id).unwrap_or_default()));
+                    let cause = match cause {
+                        Cause::Failed(cause) => id(cause),
+                        Cause::Elsewhere => String::new(),
+                        Cause::Refused(gate) => format!("X{}", id(gate)),
+                    };
+                    happened.push(format!("{}-{cause}", id(step)));
                 }
-                Decision::Evaluate { step, after_failure } => {
-                    let runs = evaluate(&plan, step, after_failure);
+                Decision::Evaluate { step, before } => {
+                    let runs = evaluate(&plan, step, before);
                     scheduler.evaluated(step, runs);
                     if !runs {
                         happened.push(format!("{}?", id(step)));
@@ -46,7 +53,7 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
             }
         } else if scheduler.is_complete() {
             return happened.join(" ");
-        } else if scheduler.first_failure().is_some() && !scheduler.gates().is_empty() {
+        } else if (scheduler.first_failure().is_some() || scheduler.is_refused()) && !scheduler.gates().is_empty() {
             scheduler.give_up_gates();
         } else {
             let gates = scheduler.gates().into_iter().map(id).collect::<Vec<_>>();
@@ -57,16 +64,16 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
     }
 }
 
-fn evaluate(plan: &Plan, step: StepIndex, after_failure: bool) -> bool {
+fn evaluate(plan: &Plan, step: StepIndex, before: Before) -> bool {
     let facts = Facts {
-        success: !after_failure,
-        failure: after_failure,
+        before,
         inputs: &json!({ "colour": "blue" }),
         run: "",
         workflow: "",
         env: &|_| None,
         step: &|_| None,
         approval: &|_| None,
+        rework: &Value::Null,
     };
     plan.step(step).condition.as_ref().unwrap().evaluate(&facts).unwrap()
 }
@@ -229,7 +236,7 @@ fn a_step_that_waits_for_its_next_attempt_goes_on_after_a_failure() {
     assert_eq!((scheduler.start(), scheduler.start()), (Some(a), Some(b)));
     scheduler.retry(a);
     scheduler.failed(b);
-    assert_eq!(scheduler.decide(), Some(Decision::Skip { step: c, cause: None }));
+    assert_eq!(scheduler.decide(), Some(Decision::Skip { step: c, cause: Cause::Elsewhere }));
     assert_eq!((scheduler.start(), scheduler.start()), (Some(a), None));
     scheduler.done(a);
     assert!(scheduler.is_complete());

@@ -1,7 +1,9 @@
 use serde_json::json;
 
 use super::*;
+use crate::approval::Rule;
 use crate::event::Decision;
+use crate::workflow::model::Approval;
 
 fn record(event: Event) -> Record {
     Record { at: 7, event }
@@ -49,12 +51,22 @@ fn skipped(step: &str, reason: SkipReason) -> Event {
 }
 
 fn requested(step: &str) -> Event {
-    Event::ApprovalRequested { step: id(step) }
+    let request = Box::new(request(&id(step), &Approval { rule: Rule::pause(), ..Approval::default() }));
+    Event::ApprovalRequested { step: id(step), request }
 }
 
 fn approved(step: &str) -> Event {
     let job = Job { name: Some("approve".into()), ..Job::default() };
-    Event::ApprovalDecided { step: id(step), decision: Decision::Approved, approver: alice(), job }
+    Event::ApprovalDecided {
+        step: id(step),
+        request: format!("request-{step}"),
+        decision: Decision::Approved,
+        missing: 0,
+        approver: alice(),
+        job,
+        reason: None,
+        form: None,
+    }
 }
 
 fn paused(step: &str) -> Event {

@@ -70,6 +70,7 @@ fn started() -> Record {
         workflow: digest,
         inputs: digest,
         plugins: BTreeMap::from([(StepType::new("shell"), digest)]),
+        builtins: BTreeMap::new(),
         steps: BTreeMap::from([(StepId::new("build"), digest)]),
     };
     let event = Event::RunStarted(RunStarted {
@@ -84,6 +85,7 @@ fn started() -> Record {
             pipeline: Some("7".to_owned()),
             ..Job::default()
         },
+        starter: None,
     });
     Record { at: 1_767_225_600_000, event }
 }

@@ -10,7 +10,7 @@ use super::recap::{Failed, Tail, Tally};
 use super::sections::Sections;
 use super::text::{Paint, Tone, count, duration, milliseconds};
 use super::{Outputs, Resumed, Style};
-use crate::event::{Approver, Event, Level, Notice, Record, SkipReason};
+use crate::event::{Approver, Decision, Event, Level, Notice, Record, SkipReason};
 use crate::id::StepId;
 use crate::outcome::Outcome;
 use crate::report::clean::{Clean, shortened};
@@ -207,13 +207,32 @@ impl Run {
                 let who = self.who(approver);
                 self.status(out, &format!("{}: {what} after the interruption, says {who}", self.safe(step.as_str())));
             }
-            Event::ApprovalRequested { step } => {
-                self.status(out, &format!("{}: waits for approval", self.safe(step.as_str())));
+            Event::ApprovalRequested { step, request } => {
+                let asks = if request.rule.pause { String::new() } else { format!(": {}", request.rule.in_words()) };
+                self.status(out, &format!("{}: waits for approval{}", self.safe(step.as_str()), self.safe(&asks)));
             }
-            Event::ApprovalDecided { step, approver, .. } => {
-                let approved = self.paint.paint(Tone::Green, "approved");
-                let line = format!("{}: {approved} by {}", self.safe(step.as_str()), self.who(approver));
-                self.status(out, &line);
+            Event::ApprovalDecided { step, decision, missing, approver, reason, .. } => {
+                let (tone, word) = match decision {
+                    Decision::Approved => (Tone::Green, "approved"),
+                    Decision::Rejected => (Tone::Red, "rejected"),
+                };
+                let mut rest = format!(" by {}", self.who(approver));
+                if let Some(reason) = reason {
+                    rest += &format!(": {}", self.inline(reason));
+                }
+                match (decision, missing) {
+                    (Decision::Rejected, _) | (_, 0) => {}
+                    (_, 1) => rest += "; one more approval is missing",
+                    (_, missing) => rest += &format!("; {missing} more approvals are missing"),
+                }
+                self.status(out, &format!("{}: {}{rest}", self.safe(step.as_str()), self.paint.paint(tone, word)));
+            }
+            Event::ApprovalExpired { step, .. } => {
+                let expired = self.paint.paint(Tone::Red, "expired");
+                self.status(
+                    out,
+                    &format!("{}: the approval {expired}: nobody decided in time", self.safe(step.as_str())),
+                );
             }
             // Told by `record`.
             _ => {}
@@ -393,6 +412,8 @@ impl Run {
         match outcome {
             Outcome::Succeeded if self.settings.quiet => {}
             Outcome::Succeeded => self.summary(out, "succeeded", Tone::Green, began),
+            Outcome::Rejected => self.summary(out, "rejected", Tone::Red, began),
+            Outcome::Expired => self.summary(out, "expired without an approval", Tone::Red, began),
             _ => self.summary(out, &format!("failed with exit code {exit_code}"), Tone::Red, began),
         }
         Urgency::Now
@@ -482,6 +503,7 @@ impl Run {
             SkipReason::Condition => "its condition is false".to_owned(),
             SkipReason::Dependency(step) => format!("`{}` did not succeed", self.safe(step.as_str())),
             SkipReason::EarlierFailure => "another step had failed (-keep-going runs it)".to_owned(),
+            SkipReason::Refused(step) => format!("the approval after `{}` was refused", self.safe(step.as_str())),
             SkipReason::Human => "taken as done (-skip)".to_owned(),
         }
     }

@@ -3,6 +3,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::approval::{Request, Rule, Subject};
 use crate::event::{Approver, Decision, Digests, Event, Job, Level, Record, RunStarted, SkipReason, Stream};
 use crate::id::Digest;
 use crate::outcome::{Failure, FailureClass, Outcome};
@@ -64,14 +65,15 @@ impl Story {
 
     fn begin(&self) -> &Self {
         let digest = Digest::of(b"");
-        let (plugins, steps) = Default::default();
+        let (plugins, builtins, steps) = Default::default();
         self.event(Event::RunStarted(RunStarted {
             run: RunId::new("r-1"),
             workflow: "release".to_owned(),
             shiro: "0.1.0".to_owned(),
-            digests: Digests { workflow: digest, inputs: digest, plugins, steps },
+            digests: Digests { workflow: digest, inputs: digest, plugins, builtins, steps },
             inputs: Value::Null,
             job: Job::default(),
+            starter: None,
         }))
     }
 
@@ -226,9 +228,30 @@ flaky | second try
     assert!(shown.contains("its output:\n    | second try\n\n"), "{shown}");
 }
 
+fn requested(step: &str, rule: Rule) -> Event {
+    let digest = Digest::of(b"");
+    let (plugins, builtins, policies, files) = Default::default();
+    let subject = Subject { workflow: digest, inputs: digest, plugins, builtins, policies, files };
+    let request = Request { id: "q".to_owned(), expires_at: None, rule, subject, guards: Vec::new() };
+    Event::ApprovalRequested { step: StepId::new(step), request: Box::new(request) }
+}
+
+fn decided(step: &str, decision: Decision, missing: u32) -> Event {
+    Event::ApprovalDecided {
+        step: StepId::new(step),
+        request: "q".to_owned(),
+        decision,
+        missing,
+        approver: Approver::unverified(Some("alice".to_owned()), "GITLAB_USER_LOGIN"),
+        job: Job::default(),
+        reason: (decision == Decision::Rejected).then(|| "not today".to_owned()),
+        form: None,
+    }
+}
+
 fn pause(story: &Story) {
     story.begin().start("ask", 1).line("ask", "please approve").succeed("ask", 10);
-    story.event(Event::ApprovalRequested { step: StepId::new("ask") });
+    story.event(requested("ask", Rule::pause()));
     story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
 }
 
@@ -255,13 +278,8 @@ fn a_run_goes_on() {
     let resumed = Resumed { run: RunId::new("r-1"), done: 1 };
     let story = Story::new(&["ask", "deploy", "lost"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
-    let approver = Approver { by: Some("alice".to_owned()), verified: false, source: "GITLAB_USER_LOGIN".to_owned() };
-    story.event(Event::ApprovalDecided {
-        step: StepId::new("ask"),
-        decision: Decision::Approved,
-        approver: approver.clone(),
-        job: Job::default(),
-    });
+    let approver = Approver::unverified(Some("alice".to_owned()), "GITLAB_USER_LOGIN");
+    story.event(decided("ask", Decision::Approved, 0));
     story.event(Event::InterruptionResolved { step: StepId::new("lost"), rerun: true, approver });
     story.start("deploy", 1).succeed("deploy", 20).start("lost", 2);
     story.event(Event::StepInterrupted { step: StepId::new("lost"), attempt: 2 });

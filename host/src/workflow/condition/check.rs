@@ -3,7 +3,7 @@
 use cel::common::ast::operators::{IN, INDEX};
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
 
-use super::{ConditionError, Reference, References};
+use super::{ConditionError, REWORK, Reference, References};
 use crate::workflow::suggest;
 
 /// Deeper expressions are refused, so that neither reading nor evaluating one can exhaust a thread's stack.
@@ -11,12 +11,16 @@ const MAX_DEPTH: usize = 64;
 /// A macro within a macro is enough for a list of lists; more would let a short text cost a lot of time.
 const MAX_NESTED_MACROS: usize = 2;
 
-const ROOTS: &[&str] = &["inputs", "env", "steps", "approval", "run", "workflow"];
-const STATUS_FUNCTIONS: &[&str] = &["success", "failure", "always"];
+const ROOTS: &[&str] = &["inputs", "env", "steps", "approval", "rework", "run", "workflow"];
+const STATUS_FUNCTIONS: &[&str] = &["success", "failure", "always", "rejected", "expired"];
+/// These say what to do when an approval was refused.
+const REFUSAL_FUNCTIONS: &[&str] = &["rejected", "expired"];
 const FUNCTIONS: &[&str] = &[
     "success",
     "failure",
     "always",
+    "rejected",
+    "expired",
     "outcome",
     "size",
     "contains",
@@ -46,6 +50,7 @@ pub(super) const EXISTING_ENV: &str = "@env";
 pub(super) struct Checked {
     pub references: References,
     pub admits_failure: bool,
+    pub admits_refusal: bool,
 }
 
 /// Checks the expression and makes presence tests on `env` ask for the variables that exist.
@@ -56,7 +61,7 @@ pub(super) fn check(text: &str, source: &SourceInfo, expression: &mut IdedExpr) 
         locals: Vec::new(),
         macros: 0,
         depth: 0,
-        checked: Checked { references: References::default(), admits_failure: false },
+        checked: Checked { references: References::default(), admits_failure: false, admits_refusal: false },
     };
     walk.expression(expression)?;
     Ok(walk.checked)
@@ -158,6 +163,7 @@ impl Walk<'_> {
         }
         if STATUS_FUNCTIONS.contains(&name) {
             self.checked.admits_failure = true;
+            self.checked.admits_refusal |= REFUSAL_FUNCTIONS.contains(&name);
             if !call.args.is_empty() || call.target.is_some() {
                 return Err(ConditionError::new(format!("`{name}()` takes no argument"))
                     .at(offset)
@@ -241,6 +247,7 @@ impl Walk<'_> {
             "steps" => (Some(&mut references.steps), &[]),
             "approval" => (Some(&mut references.approvals), &[]),
             "run" => (None, &["id"]),
+            "rework" => (None, REWORK),
             _ => (None, &["name"]),
         };
         if let Some(list) = list {
@@ -252,7 +259,7 @@ impl Walk<'_> {
         }
         Err(ConditionError::new(format!("`{root}` has no `{name}`"))
             .at(offset)
-            .with_hint(format!("there is `{root}.{}`", fields[0])))
+            .with_hint(format!("there is `{root}.{}`", fields.join(&format!("`, `{root}.")))))
     }
 
     fn offset(&self, expression: &IdedExpr) -> Option<usize> {
@@ -298,6 +305,7 @@ fn written_out(root: &str) -> ConditionError {
         "steps" | "approval" => "ID",
         "run" => "id",
         "workflow" => "name",
+        "rework" => "note",
         _ => "NAME",
     };
     ConditionError::new(format!("after `{root}` comes a name that is written out"))

@@ -14,10 +14,8 @@ use crate::workflow::suggest;
 
 /// What a condition may ask about. Only what it refers to is looked up.
 pub struct Facts<'a> {
-    /// Nothing the step depends on failed or was skipped.
-    pub success: bool,
-    /// Something the step depends on, directly or not, failed.
-    pub failure: bool,
+    /// What went wrong with what the step depends on, directly or not.
+    pub before: Before,
     /// The resolved inputs: an object.
     pub inputs: &'a Value,
     /// The run's id.
@@ -30,6 +28,40 @@ pub struct Facts<'a> {
     pub step: &'a dyn Fn(&str) -> Option<StepFacts<'a>>,
     /// What is known of a step's approval, as templates see it; `None` if there was none.
     pub approval: &'a dyn Fn(&str) -> Option<Value>,
+    /// What was asked to be done again, as templates see it.
+    pub rework: &'a Value,
+}
+
+/// What went wrong with what a step depends on, directly or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Something failed, or was skipped for a failure.
+    pub failed: bool,
+    /// An approval was rejected.
+    pub rejected: bool,
+    /// An approval was not given in time.
+    pub expired: bool,
+}
+
+impl Before {
+    /// An approval was refused.
+    pub fn refused(self) -> bool {
+        self.rejected || self.expired
+    }
+
+    /// Nothing went wrong.
+    pub fn success(self) -> bool {
+        !self.failed && !self.refused()
+    }
+
+    /// What went wrong with either.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            failed: self.failed || other.failed,
+            rejected: self.rejected || other.rejected,
+            expired: self.expired || other.expired,
+        }
+    }
 }
 
 /// A step that has ended.
@@ -63,15 +95,17 @@ fn declare_functions(
     facts: &Facts<'_>,
     steps: &[(&str, Option<StepFacts<'_>>)],
 ) -> Result<(), ConditionError> {
-    let (success, failure) = (facts.success, facts.failure);
+    let before = facts.before;
     let outcomes: HashMap<String, &'static str> = steps
         .iter()
         .map(|(id, step)| ((*id).to_owned(), step.as_ref().map_or("", |step| outcome_name(step.outcome))))
         .collect();
     let outcome = move |id: Arc<String>| outcomes.get(id.as_str()).copied().unwrap_or_default().to_owned();
     [
-        context.add_function("success", move || success),
-        context.add_function("failure", move || failure),
+        context.add_function("success", move || before.success()),
+        context.add_function("failure", move || before.failed),
+        context.add_function("rejected", move || before.rejected),
+        context.add_function("expired", move || before.expired),
         context.add_function("always", || true),
         context.add_function("outcome", outcome),
     ]
@@ -111,6 +145,7 @@ fn declare_variables(
     context.add_variable_from_value("inputs", inputs);
     context.add_variable_from_value("steps", outputs);
     context.add_variable_from_value("approval", approvals);
+    context.add_variable_from_value("rework", to_cel(facts.rework));
     context.add_variable_from_value("run", HashMap::from([("id", facts.run)]));
     context.add_variable_from_value("workflow", HashMap::from([("name", facts.workflow)]));
 }
@@ -186,7 +221,7 @@ fn missing_key(key: &str, steps: &[(&str, Option<StepFacts<'_>>)]) -> ConditionE
     let without_output = steps.iter().find(|(_, step)| step.as_ref().is_none_or(|step| step.output.is_none()));
     if let Some((id, step)) = without_output {
         let why = step.as_ref().map_or("has not ended", |step| match step.outcome {
-            Outcome::Succeeded => "left no output",
+            Outcome::Succeeded | Outcome::Rejected | Outcome::Expired => "left no output",
             Outcome::Failed => "failed and left no output",
             Outcome::Skipped => "was skipped",
             Outcome::Cancelled => "was cancelled",
@@ -214,6 +249,8 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::Skipped => "skipped",
         Outcome::Cancelled => "cancelled",
+        Outcome::Rejected => "rejected",
+        Outcome::Expired => "expired",
     }
 }
 

@@ -1,15 +1,17 @@
 //! `if`: a CEL expression that decides whether a step runs.
 //!
-//! Variables: `inputs.NAME`, `env.NAME`, `steps.ID.key`, `approval.STEP.field`, `run.id`, `workflow.name`; a name that is
-//! no identifier is written `steps['my-step'].key`. What follows `inputs`, `env`, `steps` and `approval` is always written
+//! Variables: `inputs.NAME`, `env.NAME`, `steps.ID.key`, `approval.STEP.field`, `rework.note`, `run.id`, `workflow.name`; a
+//! name that is no identifier is written `steps['my-step'].key`. What follows `inputs`, `env`, `steps` and `approval` is always written
 //! out, so everything that a condition refers to is known before the run.
 //!
 //! * `env.NAME` of a variable that is not set is the empty text, as CI systems have it; `has(env.NAME)` tells the two apart.
 //! * `steps.ID` is the step's output. `steps.ID.output` is all of it where it has no key of that name.
-//! * `success()`: nothing this step depends on failed or was skipped for a failure. `failure()`: something did fail. `always()`: true.
-//!   `outcome('ID')`: `succeeded`, `failed`, `skipped` or `cancelled`.
+//! * `success()`: nothing this step depends on failed, was rejected or expired, or was skipped for that. `failure()`: something
+//!   did fail. `rejected()`, `expired()`: an approval before this step was refused, or not given in time. `always()`: true.
+//!   `outcome('ID')`: `succeeded`, `failed`, `skipped`, `cancelled`, `rejected` or `expired`.
+//! * Behind an approval that was refused, only a condition with `rejected()` or `expired()` is asked at all.
 //!
-//! A condition that uses none of these four functions means `success() && (condition)`.
+//! A condition that uses none of these functions means `success() && (condition)`.
 
 mod check;
 mod evaluate;
@@ -23,10 +25,13 @@ use std::sync::Arc;
 use cel::common::ast::IdedExpr;
 use cel::parser::{ParseErrors, Parser};
 
-pub use evaluate::{Facts, StepFacts};
+pub use evaluate::{Before, Facts, StepFacts};
 
 /// A longer expression is refused: it belongs in a step.
 pub const MAX_LENGTH: usize = 1000;
+
+/// What there is under `rework`: empty, and 0, while nobody has asked for any.
+pub const REWORK: &[&str] = &["note", "by", "step", "count"];
 
 /// A parsed condition: cheap to clone.
 #[derive(Clone)]
@@ -37,6 +42,7 @@ struct Parsed {
     expression: IdedExpr,
     references: References,
     admits_failure: bool,
+    admits_refusal: bool,
 }
 
 /// What a condition refers to, each once, in order of appearance.
@@ -109,6 +115,7 @@ impl Condition {
             expression,
             references: checked.references,
             admits_failure: checked.admits_failure,
+            admits_refusal: checked.admits_refusal,
         })))
     }
 
@@ -122,15 +129,20 @@ impl Condition {
         &self.0.references
     }
 
-    /// It uses `success()`, `failure()`, `always()` or `outcome()`, so it is asked even when something the step depends on
-    /// did not succeed. Any other condition is false then.
+    /// It uses one of the functions that ask how things went, so it is asked even when something the step depends on did
+    /// not succeed. Any other condition is false then.
     pub fn admits_failure(&self) -> bool {
         self.0.admits_failure
     }
 
+    /// It uses `rejected()` or `expired()`, so it is asked even behind an approval that was refused.
+    pub fn admits_refusal(&self) -> bool {
+        self.0.admits_refusal
+    }
+
     /// The answer. Whatever is not true or false is an error, as is a key that an output doesn't have.
     pub fn evaluate(&self, facts: &Facts<'_>) -> Result<bool, ConditionError> {
-        if !facts.success && !self.admits_failure() {
+        if !facts.before.success() && !self.admits_failure() {
             return Ok(false);
         }
         evaluate::evaluate(&self.0, facts)

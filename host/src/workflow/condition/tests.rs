@@ -22,8 +22,8 @@ fn evaluate(text: &str, success: bool) -> Result<bool, ConditionError> {
     };
     let approval = |step: &str| (step == "gate").then(|| json!({ "by": "alice" }));
     Condition::parse(text)?.evaluate(&Facts {
-        success,
-        failure: !success,
+        before: Before { failed: !success, ..Before::default() },
+        rework: &Value::Null,
         inputs: &inputs,
         run: "0190",
         workflow: "release",
@@ -184,8 +184,8 @@ fn no_error_shows_a_value() {
         "-env.S == 1",
     ] {
         let facts = Facts {
-            success: true,
-            failure: false,
+            before: Before::default(),
+            rework: &Value::Null,
             inputs: &nothing,
             run: "",
             workflow: "",

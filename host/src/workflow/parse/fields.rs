@@ -153,9 +153,6 @@ impl<'a> Fields<'a> {
 fn unknown_field(pointer: &str, name: &str, known: &[&str]) -> Diagnostic {
     let place = Place { key: true, ..json::member(pointer, name) };
     let problem = Diagnostic::error("unknown-field", place, format!("there is no field `{name}` here"));
-    if name == "approval" && known.contains(&"pause") {
-        return problem.with_hint("`\"pause\": true` is what makes a run wait for a human");
-    }
     problem.with_hint(match suggest::nearest_field(name, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}; keys that begin with `x-` are free", suggest::list(known.iter().copied(), 20)),

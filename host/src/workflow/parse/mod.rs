@@ -1,5 +1,6 @@
 //! From text to a typed workflow, with every problem that can be seen without knowing the step types.
 
+mod approval;
 pub(crate) mod fields;
 pub(crate) mod permissions;
 mod step;

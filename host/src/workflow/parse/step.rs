@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use super::permissions;
+use super::{approval, permissions};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::{Digest, StepId, StepType};
 use crate::workflow::condition::Condition;
@@ -24,6 +24,7 @@ const STEP_FIELDS: &[&str] = &[
     "retry",
     "continue_on_error",
     "pause",
+    "approval",
     "quiet",
     "save_output",
     "idempotent",
@@ -75,8 +76,10 @@ impl Steps {
             return;
         };
         digest::strip_annotations(&mut members);
-        if let Some(Value::Object(retry)) = members.get_mut("retry") {
-            digest::strip_annotations(retry);
+        for name in ["retry", "approval"] {
+            if let Some(Value::Object(inner)) = members.get_mut(name) {
+                digest::strip_annotations(inner);
+            }
         }
         let value = Value::Object(members);
         let digest = digest::of(&value);
@@ -100,11 +103,12 @@ impl Steps {
         let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero());
         let retry = read_retry(fields);
         let permissions = permissions::read_member(fields, "permissions").map(Arc::new);
+        let approval = approval::read(fields).map(Arc::new);
         let mut flag = |name, default| fields.boolean(name).unwrap_or(default);
         let step = Step {
             index,
             continue_on_error: flag("continue_on_error", false),
-            pause: flag("pause", false),
+            approval,
             quiet: flag("quiet", false),
             save_output: flag("save_output", true),
             idempotent: flag("idempotent", false),

@@ -54,7 +54,7 @@ fn the_approval_workflow_is_read_as_it_is() {
     let ids: Vec<_> = workflow.steps.iter().map(|step| step.id.as_str()).collect();
     assert_eq!(ids, ["prepare", "request_approval", "deploy", "notify_complete"]);
     let request = &workflow.steps[1];
-    assert_eq!((request.step_type.as_str(), request.pause, request.index), ("slack.notify", true, 1));
+    assert_eq!((request.step_type.as_str(), request.approval.is_some(), request.index), ("slack.notify", true, 1));
     assert_eq!(request.depends_on[0].as_str(), "prepare");
     assert_eq!(request.config["channel"], "#deployments");
     assert_eq!(request.retry, Retry::default());
@@ -95,7 +95,7 @@ fn every_field_is_read() {
         step.retry,
         Retry { max_attempts: 3, delay: Duration::from_secs(2), backoff: 1.5, max_delay: Duration::from_secs(5400) }
     );
-    assert!(step.continue_on_error && step.pause && step.quiet && !step.save_output && step.idempotent);
+    assert!(step.continue_on_error && step.approval.is_some() && step.quiet && !step.save_output && step.idempotent);
     assert_eq!(workflow.steps[0].config, json!({}));
 }
 
@@ -345,8 +345,8 @@ fn wrong_types_say_what_is_expected() {
             "w.json:2:7: error[wrong-type]: `if` is a condition in a string, not a number\n  at /steps/0/if",
         ),
         (
-            r#""approval": {}"#,
-            "w.json:2:1: error[unknown-field]: there is no field `approval` here\n  at /steps/0/approval\n  hint: `\"pause\": true` is what makes a run wait for a human",
+            r#""approvals": {}"#,
+            "w.json:2:1: error[unknown-field]: there is no field `approvals` here\n  at /steps/0/approvals\n  hint: did you mean `approval`?",
         ),
         (
             r#""needs": []"#,

@@ -29,6 +29,8 @@ pub enum Path {
         /// Into the decision.
         keys: Vec<Key>,
     },
+    /// `rework.note`: what was asked to be done again; without keys, all of it.
+    Rework(Vec<Key>),
 }
 
 /// One level down.
@@ -84,7 +86,7 @@ impl Expression {
 impl Path {
     /// Text from here was made by a step or by a person during the run, not by the workflow's author.
     pub(super) fn is_derived(&self) -> bool {
-        matches!(self, Path::Step { .. } | Path::Approval { .. })
+        matches!(self, Path::Step { .. } | Path::Approval { .. } | Path::Rework(_))
     }
 }
 
@@ -97,6 +99,7 @@ impl fmt::Display for Path {
             Path::RunId => return f.write_str("run.id"),
             Path::WorkflowName => return f.write_str("workflow.name"),
             Path::Approval { step, keys } => ("approval", Some(step), keys),
+            Path::Rework(keys) => ("rework", None, keys),
         };
         f.write_str(root)?;
         if let Some(name) = name {

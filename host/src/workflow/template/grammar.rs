@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::expression::{Expression, Filter, Key, Path, is_name_char};
 use super::suggest;
+use crate::workflow::condition::REWORK;
 
 /// A text taken apart: what is literal, and what is to be filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ pub struct TemplateError {
     pub hint: Option<String>,
 }
 
-const NAMESPACES: [&str; 6] = ["inputs", "env", "steps", "run", "workflow", "approval"];
+const NAMESPACES: [&str; 7] = ["inputs", "env", "steps", "run", "workflow", "approval", "rework"];
 const FILTERS: [&str; 5] = ["default", "json", "raw", "trim", "args"];
 const ESCAPE: &str = r"for text that is meant for another program, write `\{{` (in JSON: `\\{{`)";
 
@@ -141,6 +142,11 @@ impl<'a> Parser<'a> {
                 let step = named(&mut keys).ok_or_else(|| missing("a step's id", "approval.ID.field"))?;
                 Ok(Path::Approval { step, keys })
             }
+            "rework" => match keys.as_slice() {
+                [] => Ok(Path::Rework(keys)),
+                [Key::Name(name)] if REWORK.contains(&name.as_str()) => Ok(Path::Rework(keys)),
+                _ => Err(self.error(start, format!("`rework` has only `{}`", REWORK.join("`, `")), None)),
+            },
             "run" => self.only(start, root, "id", &keys).map(|()| Path::RunId),
             _ => self.only(start, root, "name", &keys).map(|()| Path::WorkflowName),
         }

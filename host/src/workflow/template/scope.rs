@@ -26,6 +26,8 @@ pub trait Scope {
     fn workflow_name(&self) -> &str;
     /// The decision on a step that paused, if there is one.
     fn approval(&self, step: &str) -> Option<Cow<'_, Value>>;
+    /// What was asked to be done again: an object, with empty texts while nobody has asked.
+    fn rework(&self) -> &Value;
 }
 
 /// What became of a step.
@@ -101,9 +103,10 @@ fn find(path: &Path, scope: &impl Scope) -> Result<Value, Lack> {
             }
             None => Err(Lack::missing(
                 format!("nobody has decided on step `{step}`"),
-                Some("only a step with `\"pause\": true` that this one depends on has a decision".into()),
+                Some("only a step with `approval` or `pause` that this one depends on has a decision".into()),
             )),
         },
+        Path::Rework(keys) => walk("rework".into(), scope.rework(), keys).cloned(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::description::ScriptProperty;
 pub(super) struct Fixture {
     pub(super) inputs: Value,
     pub(super) steps: Value,
+    rework: Value,
 }
 
 impl Fixture {
@@ -26,6 +27,7 @@ impl Fixture {
                 "build-image": { "tag": "v1", "stdout": "{{env.TOKEN}}", "exit_code": 0 },
                 "my.id": { "output": { "k": true } },
             }),
+            rework: json!({ "note": "less of it", "by": "bob", "step": "gate", "count": 1 }),
         }
     }
 
@@ -70,6 +72,10 @@ impl Scope for Fixture {
 
     fn approval(&self, step: &str) -> Option<Cow<'_, Value>> {
         (step == "gate").then(|| Cow::Owned(json!({ "by": "bob" })))
+    }
+
+    fn rework(&self) -> &Value {
+        &self.rework
     }
 }
 

@@ -1,25 +1,27 @@
 //! `shiro status`: where the runs stand whose state is here.
 
+mod gates;
+
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::Exit;
-use super::args::StatusArgs;
-use super::args::state::StateStore;
-use super::ci::Environment;
-use super::error::{CliError, STATE};
-use super::store;
+use crate::cli::Exit;
+use crate::cli::args::StatusArgs;
+use crate::cli::args::state::StateStore;
+use crate::cli::ci::Environment;
+use crate::cli::error::{CliError, STATE};
+use crate::cli::store;
 use crate::engine::{End, Gate, RunState, Status};
 use crate::id::StepId;
 use crate::journal::{JournalError, Loaded, Store};
 use crate::outcome::Outcome;
 
 /// Lists the runs, or shows one.
-pub(super) fn status(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
+pub(in crate::cli) fn status(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
     if args.state.state_store == Some(StateStore::Memory) {
-        return Err(CliError::new(super::error::USAGE, "the memory store keeps nothing to show")
+        return Err(CliError::new(crate::cli::error::USAGE, "the memory store keeps nothing to show")
             .hint("leave -state-store out, or say filesystem or gitlab"));
     }
     let store = store::open(&args.state, environment)?;
@@ -87,18 +89,20 @@ impl Run {
 }
 
 /// The state that a journal leads to.
-pub(super) fn fold(loaded: &Loaded, path: &str) -> Result<RunState, CliError> {
+fn fold(loaded: &Loaded, path: &str) -> Result<RunState, CliError> {
     RunState::new().fold(&loaded.records).map_err(|error| CliError::new(STATE, format!("{path}: {error}")))
 }
 
 /// Where a run stands, in one word.
-pub(super) fn word(state: &RunState) -> &'static str {
+fn word(state: &RunState) -> &'static str {
     match state.end() {
         Some(End::Paused(_)) => "paused",
         Some(End::Interrupted(_)) => "interrupted",
         // Its process runs, or died without a word.
         None => "unfinished",
         Some(End::Finished { outcome: Outcome::Succeeded, .. }) => "succeeded",
+        Some(End::Finished { outcome: Outcome::Rejected, .. }) => "rejected",
+        Some(End::Finished { outcome: Outcome::Expired, .. }) => "expired",
         Some(End::Finished { .. }) => "failed",
     }
 }
@@ -178,21 +182,6 @@ fn document(run: &Run, state: &RunState) -> Value {
         .into_iter()
         .map(|id| json!({ "id": id, "status": "pending", "attempts": 0, "duration_ms": 0 }));
     let steps: Vec<Value> = steps.into_iter().chain(pending).collect();
-    let approvals: Vec<Value> = state
-        .steps()
-        .filter_map(|(id, _)| {
-            let approval = state.approval(id.as_str())?;
-            Some(json!({
-                "step": id,
-                "decision": "approved",
-                "by": approval.approver.by,
-                "verified": approval.approver.verified,
-                "source": approval.approver.source,
-                "at": time(approval.at),
-                "job": approval.job,
-            }))
-        })
-        .collect();
     let started = state.started();
     json!({
         "name": run.name,
@@ -204,7 +193,8 @@ fn document(run: &Run, state: &RunState) -> Value {
         "authenticated": run.protection.map(|protection| protection.authenticated),
         "encrypted": run.protection.map(|protection| protection.encrypted),
         "steps": steps,
-        "approvals": approvals,
+        "gates": gates::documents(state),
+        "approvals": gates::decisions(state),
     })
 }
 
@@ -247,17 +237,11 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         if let Some(failure) = state.failure(id.as_str()) {
             writeln!(out, "  {:width$}  {}", "", failure.message.replace('\n', " "))?;
         }
-        if let Some(approval) = state.approval(id.as_str()) {
-            let by = approval.approver.by.as_deref().unwrap_or("someone");
-            let known = if approval.approver.verified { "verified" } else { "unverified" };
-            let source = &approval.approver.source;
-            writeln!(out, "  {:width$}  approved by {by} ({known}, from {source}) at {}", "", time(approval.at))?;
-        }
     }
     for id in pending {
         writeln!(out, "  {id:width$}  pending")?;
     }
-    Ok(())
+    gates::show(state, out)
 }
 
 /// The steps that the run has and no event names yet, by name.
@@ -267,7 +251,7 @@ fn not_begun(state: &RunState) -> Vec<&StepId> {
 }
 
 /// The journals that are there, for a message about the one that is missing.
-pub(super) fn names(store: &Store) -> Result<Vec<String>, JournalError> {
+pub(in crate::cli) fn names(store: &Store) -> Result<Vec<String>, JournalError> {
     let stem = |path: &std::path::Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(store.runs()?.iter().map(|run| stem(&run.path)).collect())
 }

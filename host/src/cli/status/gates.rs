@@ -1,0 +1,118 @@
+//! The gates of a run: who may approve, what is missing, until when, and what was decided.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::time;
+use crate::engine::approval::Decided;
+use crate::engine::{Gate, GateState, RunState};
+use crate::id::StepId;
+use crate::secret::visible::visible;
+
+/// Every gate that was asked for, as JSON.
+pub(super) fn documents(state: &RunState) -> Vec<Value> {
+    let document = |(step, gate): (&StepId, &GateState)| {
+        let request = gate.request();
+        let mut document = json!({
+            "step": step,
+            "standing": word(gate.standing()),
+            "required": request.rule.required,
+            "missing": gate.missing(),
+            "approvers": request.rule.approvers,
+            "self": request.rule.own,
+            "asked": time(gate.asked_at()),
+            "subject": request.subject,
+        });
+        if let Some(expires_at) = request.expires_at {
+            document["expires"] = time(expires_at).into();
+        }
+        if let Some(form) = &request.rule.form {
+            document["form"] = form.clone();
+        }
+        document
+    };
+    state.gates().map(document).collect()
+}
+
+/// Every decision that counts, as JSON.
+pub(super) fn decisions(state: &RunState) -> Vec<Value> {
+    let document = |step: &StepId, decided: &Decided| {
+        json!({
+            "step": step,
+            "decision": decided.decision,
+            "by": decided.approver.by,
+            "verified": decided.approver.verified,
+            "source": decided.approver.source,
+            "reason": decided.reason,
+            "form": decided.form,
+            "at": time(decided.at),
+            "job": decided.job,
+        })
+    };
+    let of_gate = |(step, gate): (&StepId, &GateState)| {
+        gate.decisions().iter().map(|decided| document(step, decided)).collect::<Vec<_>>()
+    };
+    state.gates().flat_map(of_gate).collect()
+}
+
+/// The gates for people, if there are any.
+pub(super) fn show(state: &RunState, out: &mut dyn Write) -> std::io::Result<()> {
+    let mut gates = state.gates().peekable();
+    if gates.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\napprovals")?;
+    for (step, gate) in gates {
+        let rule = &gate.request().rule;
+        writeln!(out, "  {step}: {}", standing(gate))?;
+        if !rule.pause {
+            writeln!(out, "    asks for   {}", visible(&rule.in_words()))?;
+        }
+        writeln!(out, "    asked      {}", time(gate.asked_at()))?;
+        if let Some(expires_at) = gate.request().expires_at {
+            writeln!(out, "    expires    {}", time(expires_at))?;
+        }
+        if let Some(form) = rule.form.as_ref().filter(|_| gate.standing() == Gate::Waiting) {
+            let fields = form.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys());
+            let flags: String = fields.map(|name| format!(" -form {name}=...")).collect();
+            writeln!(out, "    form       {}", visible(&format!("shiro approve {step}{flags}")))?;
+        }
+        for decided in gate.decisions() {
+            writeln!(out, "    {}", visible(&line(decided)))?;
+        }
+    }
+    Ok(())
+}
+
+fn standing(gate: &GateState) -> String {
+    let required = gate.request().rule.required;
+    match gate.standing() {
+        Gate::Waiting if required > 1 => {
+            format!("waiting, {} of {required} approvals", required - gate.missing())
+        }
+        standing => word(standing).to_owned(),
+    }
+}
+
+fn word(gate: Gate) -> &'static str {
+    match gate {
+        Gate::None => "none",
+        Gate::Waiting => "waiting",
+        Gate::Approved => "approved",
+        Gate::Rejected => "rejected",
+        Gate::Expired => "expired",
+    }
+}
+
+fn line(decided: &Decided) -> String {
+    let by = decided.approver.by.as_deref().unwrap_or("someone");
+    let known = if decided.approver.verified { "verified" } else { "unverified" };
+    let word = match decided.decision {
+        crate::approval::Decision::Approved => "approved",
+        crate::approval::Decision::Rejected => "rejected",
+    };
+    let source = &decided.approver.source;
+    let reason = decided.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    format!("{word} by {by} ({known}, from {source}) at {}{reason}", time(decided.at))
+}
