@@ -106,11 +106,15 @@ pub(super) fn check_clock(state: &RunState, now: u64) -> Result<(), CliError> {
 /// What differs, by gate: lines for people.
 pub(super) type Differences = Vec<(StepId, Vec<String>)>;
 
-/// Holds what each gate that matters was asked for against what would run now. A gate matters while it waits, and with
-/// `approval`, not with the short form `pause`, as long as something behind it is still to be done.
-pub(super) fn differences(state: &RunState, plan: &Plan, now: &Now) -> Differences {
+/// Holds what each gate that matters was asked for against what would run now. With `approval`, a gate matters while it
+/// waits, and as long as something behind it is still to be done; with the short form `pause`, when it is to be approved.
+pub(super) fn differences(state: &RunState, plan: &Plan, now: &Now, approve: bool) -> Differences {
     let mut differences = Differences::new();
-    for (step, gate) in state.gates().filter(|(step, gate)| matters(state, plan, step, gate)) {
+    let matters = |step: &StepId, gate: &GateState| match gate.request().rule.pause {
+        true => approve && gate.standing() == Gate::Waiting,
+        false => matters(state, plan, step, gate),
+    };
+    for (step, gate) in state.gates().filter(|(step, gate)| matters(step, gate)) {
         let request = gate.request();
         let approval = plan.find(step.as_str()).and_then(|index| plan.step(index).approval.as_ref());
         let lines = match approval {
@@ -153,9 +157,7 @@ pub(super) fn other_builtins(before: &Digests, now: &Digests) -> Option<String> 
 fn matters(state: &RunState, plan: &Plan, step: &StepId, gate: &GateState) -> bool {
     match gate.standing() {
         Gate::Waiting => true,
-        Gate::Approved => {
-            !gate.request().rule.pause && plan.find(step.as_str()).is_none_or(|step| has_work(state, plan, step))
-        }
+        Gate::Approved => plan.find(step.as_str()).is_none_or(|step| has_work(state, plan, step)),
         Gate::None | Gate::Rejected | Gate::Expired => false,
     }
 }

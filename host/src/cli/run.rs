@@ -14,7 +14,7 @@ use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
 use super::error::{BUG, CliError, STATE};
 use super::gates::{self, Approvals, Now};
-use super::held::{Held, store_kind};
+use super::held::Held;
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
@@ -252,7 +252,7 @@ impl<'a> Session<'a> {
         let now = self.now(inputs);
         let expired = gates::expired(&state, gates::now());
         gates::check_clock(&state, gates::now())?;
-        let mut differences = gates::differences(&state, &plan, &now);
+        let mut differences = gates::differences(&state, &plan, &now, approve);
         differences.retain(|(step, _)| !expired.contains(step));
         if !differences.is_empty() && !self.args.accept_changes {
             return Err(gates::changed(&differences));

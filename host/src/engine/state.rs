@@ -418,7 +418,7 @@ impl RunState {
             Event::ApprovalDecided { .. } => {
                 let starter = self.started.as_ref().and_then(|started| started.starter.as_ref());
                 step.gate = self.gates.decide(index, record.at, &record.event, starter, self.end.is_none())?;
-                self.acted |= step.gate != Gate::Waiting;
+                self.acted |= self.end.is_some() && step.gate != Gate::Waiting;
             }
             Event::ApprovalExpired { request, .. } => step.gate = self.gates.expire(index, record.at, request)?,
             Event::RunStarted(_)

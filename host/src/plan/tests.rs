@@ -99,7 +99,7 @@ fn what_is_asked_for_must_be_there_by_then() {
              that it comes first: \"depends_on\": [\"test\"]",
             "not-upstream /steps/3/config/a+0 the step `deploy` does not depend on `test`, which may not have ended by then | \
              say that it comes first: \"depends_on\": [\"lint\", \"test\"]",
-            "no-approval /steps/4/config/a+0 the step `deploy` waits for no approval | set `\"pause\": true` on `deploy`, or \
+            "no-approval /steps/4/config/a+0 the step `deploy` waits for no approval | set `\"approval\": {}` or `\"pause\": true` on `deploy`, or \
              refer to a step that has it",
             "unknown-step /steps/5/config/a+0 there is no step `something-else` | the steps are `build`, `test`, `lint`, \
              `deploy`, `notify`, `other`",

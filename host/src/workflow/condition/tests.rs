@@ -124,7 +124,7 @@ fn errors_say_what_where_and_what_next() {
             "env.A == 'é' && nope",
             "there is no variable `nope`",
             Some(17),
-            Some("a path begins with `inputs`, `env`, `steps`, `approval`, `run`, `workflow`"),
+            Some("a path begins with `inputs`, `env`, `steps`, `approval`, `rework`, `run`, `workflow`"),
         ),
         ("env.A == 'é' ; 1", "unexpected `;`", Some(14), None),
         (
