@@ -9,7 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::imports::context::RunContext;
-use super::imports::files::Written;
+use super::imports::files::{OpenFiles, Written};
 use super::imports::http::Network;
 use super::imports::output::{GuestOutput, GuestStream};
 use super::imports::process::Processes;
@@ -33,6 +33,7 @@ pub(super) struct Attempt {
     pub(super) rights: Arc<Rights>,
     pub(super) surroundings: Surroundings,
     pub(super) written: Written,
+    pub(super) open_files: OpenFiles,
     pub(super) watch: Watch,
     hostcall_bytes: usize,
 }
@@ -84,7 +85,8 @@ impl Attempt {
             output,
             context: parts.context,
             processes: parts.processes,
-            written: Written::new(notes, parts.budget.files_mib),
+            written: Written::new(notes.clone(), parts.budget.files_mib),
+            open_files: OpenFiles::new(notes, parts.surroundings.directories.len()),
             rights: parts.rights,
             surroundings: parts.surroundings,
             watch: parts.watch,

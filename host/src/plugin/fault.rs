@@ -9,6 +9,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::attempt::Attempt;
 use super::limits::Limit;
+use super::text::shown;
 use crate::outcome::{Failure, FailureClass};
 
 /// How many of the guest's last lines on stderr go into a trap's message.
@@ -139,7 +140,7 @@ fn trap_message(error: &wasmtime::Error, trap: Option<&Trap>, last_words: &str) 
         };
         if !PANIC_MACHINERY.iter().any(|prefix| name.starts_with(prefix)) {
             message.push_str("\n  at ");
-            message.push_str(&name);
+            message.push_str(&shown(&name));
         }
     }
     message

@@ -22,6 +22,8 @@ const HOSTCALL_MIB: u32 = 16;
 pub(super) const HANDLES: usize = 10_000;
 /// Live WASI resources.
 pub(super) const RESOURCES: usize = 1_000;
+/// Open files and directories.
+pub(super) const OPEN_FILES: usize = 128;
 /// Random bytes in one call.
 pub(super) const RANDOM_BYTES: u64 = 64 << 10;
 /// Header fields of one HTTP message, with what it takes to store them.
@@ -117,6 +119,7 @@ pub(super) enum Limit {
     Output(u32),
     /// MiB.
     Files(u32),
+    OpenFiles,
     /// MiB.
     HttpBody(u32),
     HttpFields,
@@ -136,6 +139,7 @@ impl Limit {
             Self::Answer(_) => "answer",
             Self::Output(_) => "output",
             Self::Files(_) => "files",
+            Self::OpenFiles => "open-files",
             Self::HttpBody(_) => "http-body",
             Self::HttpFields => "http-fields",
             Self::Cpu(_) => "cpu",
@@ -146,7 +150,7 @@ impl Limit {
     pub(super) fn hint(self) -> &'static str {
         match self {
             Self::Memory(_) => "give it less to do at once, or raise `limits`, `memory_mib` of its type in the policy",
-            Self::Tables | Self::Instances | Self::Handles => {
+            Self::Tables | Self::Instances | Self::Handles | Self::OpenFiles => {
                 "give it less to do at once: the limit is the same for every component"
             }
             Self::HostcallBytes => "give it less data in one piece, or pass the data by a file",
@@ -174,9 +178,10 @@ impl fmt::Display for Limit {
             }
             Self::Handles => write!(f, "it held more than {HANDLES} handles or {RESOURCES} resources at once"),
             Self::HostcallBytes => write!(f, "it passed more than {HOSTCALL_MIB} MiB in one call"),
-            Self::Answer(mib) => write!(f, "it returned more than {mib} MiB"),
+            Self::Answer(mib) => write!(f, "what it returned takes more than {mib} MiB"),
             Self::Output(mib) => write!(f, "it wrote more than {mib} MiB to its log"),
             Self::Files(mib) => write!(f, "it wrote more than {mib} MiB to files"),
+            Self::OpenFiles => write!(f, "it had more than {OPEN_FILES} open files at once"),
             Self::HttpBody(mib) => write!(f, "its HTTP bodies are larger than {mib} MiB"),
             Self::HttpFields => write!(f, "an HTTP header is larger than {} KiB", HTTP_FIELD_BYTES >> 10),
             Self::Cpu(seconds) => {

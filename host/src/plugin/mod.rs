@@ -19,6 +19,7 @@
 //! process/  running programs on the machine; knows nothing of WebAssembly
 //! ```
 
+mod answer;
 mod attempt;
 mod bindings;
 mod builtin;
@@ -44,6 +45,7 @@ mod schema;
 mod surroundings;
 #[cfg(test)]
 mod testing;
+mod text;
 mod ticker;
 mod watch;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::answer::{self, Unusable};
 use super::attempt::AttemptParts;
 use super::bindings::exports::shiro::step::step::Failure as StepFailure;
 use super::bindings::shiro::step::types::FailureKind;
@@ -25,12 +26,17 @@ use super::process::{AttemptProcesses, ProcessHost};
 use super::recording::Recording;
 use super::rights::Rights;
 use super::surroundings::{Job, Surroundings};
+use super::text::cut;
 use super::watch::Watch;
 use crate::capability::Limits;
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
 use crate::policy::{Learned, Policies};
 use crate::step::{StepRequest, StepRunner, StepSink, StepSuccess};
+
+/// Of a failure's message, and of its code: what is longer is cut.
+const MESSAGE_BYTES: usize = 64 << 10;
+const CODE_BYTES: usize = 100;
 
 /// What the sandboxes of a run share.
 #[derive(Clone, Debug)]
@@ -107,7 +113,7 @@ impl SandboxRunner {
         }
         let failure = match said {
             Said::Yes(json) => return accept(loaded, &json, &noted, budget.output_mib, &*sink),
-            Said::No(failure) => step_failure(failure),
+            Said::No(failure) => step_failure(failure, budget.output_mib),
             Said::Fault(fault) => time.failure(fault, loaded.step_type().as_str()),
         };
         Err(with_notes(failure, noted))
@@ -216,17 +222,19 @@ fn accept(
     output_mib: u32,
     sink: &dyn StepSink,
 ) -> Result<StepSuccess, Failure> {
-    if json.len() > limits::bytes(output_mib) {
-        let limit = Limit::Answer(output_mib);
-        let message = format!("the component ran into a limit: {limit}");
-        return Err(Failure::new(FailureClass::Limit, limit.code(), message).with_hint(limit.hint()));
-    }
     let bad = |what: String| {
         let name = loaded.step_type();
         Failure::new(FailureClass::Plugin, "bad-output", format!("the output of `{name}` {what}"))
             .with_hint(format!("this is a fault of `{name}`, not of the workflow: report it to whoever makes `{name}`"))
     };
-    let output: Value = serde_json::from_str(json).map_err(|error| bad(format!("is not JSON: {error}")))?;
+    let output = answer::parse(json, limits::bytes(output_mib)).map_err(|unusable| match unusable {
+        Unusable::Large => {
+            let limit = Limit::Answer(output_mib);
+            let message = format!("the component ran into a limit: {limit}");
+            Failure::new(FailureClass::Limit, limit.code(), message).with_hint(limit.hint())
+        }
+        Unusable::Wrong(what) => bad(format!("is not JSON that can be used: {what}")),
+    })?;
     let problems = loaded.output_problems(&output);
     if !problems.is_empty() {
         return Err(bad(format!("does not match its own schema:\n  {}", problems.join("\n  "))));
@@ -237,19 +245,27 @@ fn accept(
     Ok(StepSuccess { output })
 }
 
-/// A failure that the step itself reports.
-fn step_failure(failure: StepFailure) -> Failure {
+/// A failure that the step itself reports, as far as it can be shown and kept.
+fn step_failure(failure: StepFailure, output_mib: u32) -> Failure {
     let (class, transient) = match failure.kind {
         FailureKind::InvalidConfig => (FailureClass::Config, false),
         FailureKind::Permanent => (FailureClass::Step, false),
         FailureKind::Transient => (FailureClass::Step, true),
     };
-    let output = failure.output.map(|json| serde_json::from_str(&json).unwrap_or(Value::String(json)));
+    let mut message = cut(&failure.message, MESSAGE_BYTES).into_owned();
+    let output = failure.output.and_then(|json| match answer::parse(&json, limits::bytes(output_mib)) {
+        Ok(output) => Some(output),
+        Err(Unusable::Wrong(_)) => Some(Value::String(json)),
+        Err(Unusable::Large) => {
+            message.push_str(&format!("\nits output is left out: {}", Limit::Answer(output_mib)));
+            None
+        }
+    });
     Failure {
         transient,
         retry_after_ms: failure.retry_after_ms,
         output,
-        ..Failure::new(class, failure.code, failure.message)
+        ..Failure::new(class, cut(&failure.code, CODE_BYTES), message)
     }
 }
 

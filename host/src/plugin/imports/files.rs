@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::{DynOutputStream, FsResult, OutputStream, Pollable, Strea
 
 use super::Notes;
 use crate::plugin::attempt::Attempt;
-use crate::plugin::limits::{Limit, bytes};
+use crate::plugin::limits::{Limit, OPEN_FILES, bytes};
 
 /// The version that wasmtime's own interface has: any compatible one links to it.
 const TYPES: &str = "wasi:filesystem/types@0.2.12";
@@ -42,6 +42,28 @@ impl Written {
             self.notes.limit(Limit::Files(self.mib));
             ErrorCode::Quota
         })
+    }
+}
+
+/// The files and directories that an attempt has open: they are the host's, which needs some itself.
+#[derive(Clone, Debug)]
+pub(in crate::plugin) struct OpenFiles {
+    count: usize,
+    notes: Notes,
+}
+
+impl OpenFiles {
+    /// `count` are those that it is given.
+    pub(in crate::plugin) fn new(notes: Notes, count: usize) -> Self {
+        Self { count, notes }
+    }
+
+    fn one_more(&self) -> Result<(), ErrorCode> {
+        if self.count < OPEN_FILES {
+            return Ok(());
+        }
+        self.notes.limit(Limit::OpenFiles);
+        Err(ErrorCode::InsufficientMemory)
     }
 }
 
@@ -134,9 +156,35 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
             })
         },
     )?;
+    types.func_wrap_async(
+        "[method]descriptor.symlink-at",
+        |mut store: Store<'_>, (dir, to, at): (File, String, String)| {
+            Box::new(async move {
+                let attempt = store.data_mut();
+                if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
+                    return Ok((Err(over),));
+                }
+                told(attempt.filesystem().symlink_at(dir, to, at).await)
+            }) as Later<'_, ()>
+        },
+    )?;
+    types.func_wrap_async("[method]descriptor.link-at", link_at)?;
     types.func_wrap_async("[method]descriptor.open-at", open_at)?;
+    types.resource_async("descriptor", ResourceType::host::<Descriptor>(), close)?;
     linker.allow_shadowing(false);
     Ok(())
+}
+
+type LinkAt = (File, PathFlags, String, File, String);
+
+fn link_at<'a>(mut store: Store<'a>, (dir, path_flags, path, to, at): LinkAt) -> Later<'a, ()> {
+    Box::new(async move {
+        let attempt = store.data_mut();
+        if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
+            return Ok((Err(over),));
+        }
+        told(attempt.filesystem().link_at(dir, path_flags, path, to, at).await)
+    })
 }
 
 type OpenAt = (File, PathFlags, String, OpenFlags, DescriptorFlags);
@@ -144,12 +192,28 @@ type OpenAt = (File, PathFlags, String, OpenFlags, DescriptorFlags);
 fn open_at<'a>(mut store: Store<'a>, (file, path_flags, path, open, flags): OpenAt) -> Later<'a, File> {
     Box::new(async move {
         let attempt = store.data_mut();
+        if let Err(over) = attempt.open_files.one_more() {
+            return Ok((Err(over),));
+        }
         if open.contains(OpenFlags::CREATE)
             && let Err(over) = attempt.written.spend(ENTRY_BYTES)
         {
             return Ok((Err(over),));
         }
-        told(attempt.filesystem().open_at(file, path_flags, path, open, flags).await)
+        let opened = attempt.filesystem().open_at(file, path_flags, path, open, flags).await;
+        if opened.is_ok() {
+            attempt.open_files.count += 1;
+        }
+        told(opened)
+    })
+}
+
+/// A guest gives back a file or a directory.
+fn close<'a>(mut store: Store<'a>, index: u32) -> Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'a> {
+    Box::new(async move {
+        let attempt = store.data_mut();
+        attempt.open_files.count = attempt.open_files.count.saturating_sub(1);
+        attempt.filesystem().drop(Resource::new_own(index))
     })
 }
 

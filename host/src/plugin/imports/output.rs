@@ -1,5 +1,6 @@
 //! What a guest writes: stdout, stderr and log messages, with one budget for all three.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::event::{Level, Stream};
 use crate::plugin::limits::{LOG_LINE_BYTES, Limit, bytes};
+use crate::plugin::text::cut;
 use crate::step::StepSink;
 
 /// What a stream takes at once: also what `write-zeroes` allocates at most.
@@ -108,8 +110,12 @@ impl State {
 
 /// One line's worth of text: the message, then ` key=value` for each field.
 fn render(message: &str, fields: &str) -> String {
-    let mut line = message.to_owned();
-    if !fields.is_empty() {
+    let mut line = cut(message, LOG_LINE_BYTES).into_owned();
+    // What is not shown need not be understood.
+    if line.len() + fields.len() > LOG_LINE_BYTES {
+        line.push(' ');
+        line.push_str(&cut(fields, LOG_LINE_BYTES));
+    } else if !fields.is_empty() {
         match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(fields) {
             Ok(fields) => {
                 for (key, value) in &fields {
@@ -125,11 +131,10 @@ fn render(message: &str, fields: &str) -> String {
             }
         }
     }
-    if line.len() > LOG_LINE_BYTES {
-        line.truncate(line.floor_char_boundary(LOG_LINE_BYTES));
-        line.push('…');
+    match cut(&line, LOG_LINE_BYTES) {
+        Cow::Borrowed(_) => line,
+        Cow::Owned(short) => short,
     }
-    line
 }
 
 /// The guest's stdout or stderr.
@@ -213,6 +218,8 @@ mod tests {
         let line = render(&"é".repeat(LOG_LINE_BYTES), "");
         assert!(line.len() <= LOG_LINE_BYTES + '…'.len_utf8());
         assert!(line.ends_with('…'));
+        let fields = format!(r#"{{"key":"{}"}}"#, "x".repeat(LOG_LINE_BYTES));
+        assert!(render("posted", &fields).starts_with(r#"posted {"key":"xxx"#));
     }
 
     #[test]

@@ -10,6 +10,12 @@ use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed
 use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, Permit, ProcessError};
 use crate::plugin::recording::{Recording, StartedProcess};
 use crate::plugin::rights::Rights;
+use crate::plugin::text::shown;
+
+/// The longest path that Linux takes.
+const PATH_BYTES: usize = 4096;
+/// Arguments that are longer, all together, are not shown: no policy would list them.
+const SHOWN_ARGS_BYTES: usize = 8 << 10;
 
 /// The programs that an attempt runs.
 pub(in crate::plugin) struct Processes {
@@ -31,12 +37,15 @@ impl Processes {
 impl Host for Attempt {
     async fn run(&mut self, command: Command) -> Result<Completed, CallError> {
         let rights = Arc::clone(&self.rights);
-        let need = || ProcessPermission {
-            program: command.program.clone(),
-            args: Some(command.args.clone()),
-            working_dir: command.working_dir.clone(),
-            ..ProcessPermission::default()
-        };
+        // No file has such a path, and a refusal would have to name it.
+        for (what, text) in
+            [("program's name", Some(&command.program)), ("working directory", command.working_dir.as_ref())]
+        {
+            if text.is_some_and(|text| text.len() > PATH_BYTES) {
+                return Err(CallError::Invalid(format!("the {what} is longer than {PATH_BYTES} bytes")));
+            }
+        }
+        let need = || needed(&command);
         let granted = rights.grants().process(&command.program, &command.args);
         let grant = match (granted, &self.processes.running) {
             (Ok(grant), Some(_)) => grant,
@@ -65,6 +74,17 @@ impl Host for Attempt {
             ProcessError::Invalid(reason) => CallError::Invalid(reason),
             ProcessError::Denied { tried, by, need } => deny(&rights, tried, &by, *need),
         })
+    }
+}
+
+/// The least that allows this command.
+fn needed(command: &Command) -> ProcessPermission {
+    let length: usize = command.args.iter().map(String::len).sum();
+    ProcessPermission {
+        program: command.program.clone(),
+        args: (length <= SHOWN_ARGS_BYTES && command.args.len() <= SHOWN_ARGS_BYTES / 8).then(|| command.args.clone()),
+        working_dir: command.working_dir.clone(),
+        ..ProcessPermission::default()
     }
 }
 
@@ -98,10 +118,10 @@ fn deny(rights: &Rights, tried: String, by: &Origin, need: ProcessPermission) ->
 /// The program, with the first of its arguments: what a grant is about.
 fn tried(command: &Command) -> String {
     const SHOWN: usize = 4;
-    let mut tried = format!("run the program `{}`", command.program.escape_debug());
+    let mut tried = format!("run the program `{}`", shown(&command.program));
     if let Some(first) = command.args.first() {
-        tried.push_str(&format!(" with `{}`", first.escape_debug()));
-        let more = command.args.iter().skip(1).take(SHOWN - 1).map(|arg| format!(" `{}`", arg.escape_debug()));
+        tried.push_str(&format!(" with `{}`", shown(first)));
+        let more = command.args.iter().skip(1).take(SHOWN - 1).map(|arg| format!(" `{}`", shown(arg)));
         tried.extend(more);
         if command.args.len() > SHOWN {
             tried.push_str(" …");
