@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Place};
 
+/// A pattern, compiled.
+const PATTERN_BYTES: usize = 1 << 20;
+
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Validator {
@@ -49,7 +52,7 @@ impl Validator {
         jsonschema::options()
             .with_draft(Draft::Draft202012)
             // Linear in the text: a pattern can't be made to take for ever.
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
             .should_validate_formats(true)
             .offline()
             .build(schema)
