@@ -1,9 +1,10 @@
 //! Compiling components that are not built in: never in this process, and once for each machine.
 //!
 //! ```text
-//! cache   what this user's shiro compiled before, by digest and settings
-//! child   shiro again, as `__compile`: a component on standard input, compiled code on standard output
-//! place   directories that only this user can write
+//! cache      what this user's shiro compiled before, by digest and settings
+//! instances  what a component's instances would take, counted before it is compiled
+//! child      shiro again, as `__compile`: a component on standard input, compiled code on standard output
+//! place      directories that only this user can write
 //! ```
 //!
 //! A component can be made to cost its compiler hours and gigabytes. The child has limits, and nothing of a run is lost
@@ -11,6 +12,7 @@
 
 mod cache;
 mod child;
+mod instances;
 mod place;
 
 use std::ffi::OsString;
@@ -102,6 +104,11 @@ impl Compiler {
                 Ok(None) => {}
                 Err(why) => self.notice(why),
             }
+        }
+        if instances::are_too_large(bytes) {
+            let what = format!("{name}: its instances take more than {} MiB besides their memories", instances::MIB);
+            return Err(PluginError { class: FailureClass::Limit, ..PluginError::new("instances", what) }
+                .with_hint("fewer instances, or modules with fewer functions, globals and elements"));
         }
         let code = match &self.child {
             Some(command_line) => child::compile(command_line, bytes, name)?,
