@@ -145,6 +145,9 @@ impl Grants {
     /// Whether a request may be sent, and to which private addresses; otherwise the first layer that says no.
     pub fn network(&self, destination: Destination<'_>) -> Result<PrivateRanges, Origin> {
         let mut private = Vec::new();
+        // A plugin can't ask for private addresses: they are a policy's to grant, where there is one.
+        let decided =
+            self.layers.iter().any(|layer| !matches!(layer.origin, Origin::Asked | Origin::Step) && !layer.open);
         for layer in self.checked()? {
             let mut ranges = Vec::new();
             let mut named = false;
@@ -162,7 +165,8 @@ impl Grants {
             // What the workflow itself names may be private, unless an operator's policy says otherwise.
             let by_workflow =
                 matches!(layer.origin, Origin::Repository | Origin::BuiltIn) && self.is_named(destination);
-            if !named && !by_workflow {
+            let by_policy = decided && layer.origin == Origin::Asked;
+            if !(named || by_workflow || by_policy) {
                 private.push((layer.origin.clone(), ranges));
             }
         }
@@ -377,6 +381,8 @@ mod tests {
         let mut ranged = grants(url, range);
         ranged.layers[0].named[0] = true;
         assert!(reach(&ranged));
+        assert!(reach(&grants(url, range)), "policy names the range, whoever named the host");
+        assert!(reach(&grants(r#"{"network":[{"url":"*"}]}"#, range)));
         asked_by_name.layers.push(layer(Origin::Operator("o".into()), url));
         assert!(!reach(&asked_by_name), "the operator has to say so");
         asked_by_name.layers[2] = layer(Origin::Operator("o".into()), range);
