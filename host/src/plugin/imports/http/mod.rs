@@ -21,14 +21,17 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::uri::Scheme;
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::{Budget, Incoming, Outgoing};
@@ -97,8 +100,9 @@ impl WasiHttpHooks for Network {
         *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS
     }
 
+    // Each request that waits for its place may hold two of these.
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
-        256 << 10
+        32 << 10
     }
 
     fn send_request(
@@ -108,16 +112,32 @@ impl WasiHttpHooks for Network {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = wasmtime_wasi_http::Result<Answer>> + Send> {
         let shared = Arc::clone(&self.shared);
+        let admitted = shared.admit(&request);
+        // Places are given in the order in which requests are made: a guest that waits for its answers in that order would
+        // wait for ever for one that comes after those that hold all places.
+        let place = admitted.is_ok().then(|| {
+            let mut place = Box::pin(Arc::clone(&shared.places).acquire_owned());
+            match (&mut place).now_or_never() {
+                Some(place) => Either::Left(ready(place)),
+                None => Either::Right(place),
+            }
+        });
         Box::new(async move {
-            let response = shared.send(request, options.unwrap_or_default()).await?;
+            let (target, Some(place)) = (admitted?, place) else { return Err(Error::ConnectionLimitReached) };
+            let response = shared.send(target, place, request, options.unwrap_or_default()).await?;
             Ok((response, Box::new(async { Ok(()) }) as Box<dyn Future<Output = Result<(), Error>> + Send>))
         })
     }
 }
 
 impl Shared {
-    async fn send(&self, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
-        let target = self.admit(&request)?;
+    async fn send(
+        &self,
+        target: Target,
+        place: impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>>,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Response<WasiBody>, Error> {
         if let Some(recording) = &self.recording {
             return replay::answer(recording, &target, request).await;
         }
@@ -126,7 +146,7 @@ impl Shared {
             Error::InternalError(Some(error.to_string()))
         })?;
         // A closed semaphore is the only error, and nobody closes it.
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::ConnectionLimitReached)?;
+        let place = place.await.map_err(|_| Error::ConnectionLimitReached)?;
         let origin = target.url.origin().ascii_serialization();
         let head_patience = patience(options.connect_timeout).saturating_add(patience(options.first_byte_timeout));
         let (private, used) = (target.private.clone(), target.used.clone());

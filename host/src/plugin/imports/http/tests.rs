@@ -322,8 +322,15 @@ async fn requests_of_an_attempt_wait_for_each_other() {
 
 /// A server with a certificate that it signed itself, which is in the file.
 async fn tls_server(file: &Path) -> u16 {
-    let rcgen::CertifiedKey { cert, signing_key } =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    tls_server_until(file, 4096).await
+}
+
+/// The same, with a certificate that holds until this year.
+async fn tls_server_until(file: &Path, year: i32) -> u16 {
+    let mut certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    certificate.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = certificate.self_signed(&signing_key).unwrap();
     std::fs::write(file, cert.pem()).unwrap();
     let key = rustls_pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -370,6 +377,17 @@ async fn a_server_is_trusted_if_its_authority_is() {
     let bench = Bench::with_env(&[("SSL_CERT_FILE", own)], grants);
     let error = bench.get(&format!("https://127.0.0.1:{port}/")).await.unwrap_err();
     assert!(matches!(error, Error::TlsCertificateError), "the name counts: {error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_not_trusted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("expired.pem");
+    let port = tls_server_until(&file, 2020).await;
+    let env = [("CI_SERVER_TLS_CA_FILE", file.to_str().unwrap())];
+    let bench = Bench::with_env(&env, &[("https://localhost", port, true)]);
+    let error = bench.get(&format!("https://localhost:{port}/")).await.unwrap_err();
+    assert!(matches!(error, Error::TlsCertificateError), "{error}");
 }
 
 #[tokio::test]
