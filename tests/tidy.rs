@@ -127,6 +127,30 @@ fn every_test_module_is_part_of_this_binary() {
     }
 }
 
+#[test]
+fn every_test_guest_is_explained_and_has_a_test() {
+    let guests = repository().join("tests/guests");
+    let manifest = fs::read_to_string(guests.join("Cargo.toml")).expect("read");
+    let examples = manifest.split("[[example]]").skip(1).filter_map(|one| one.split('"').nth(1).map(str::to_owned));
+    let texts = fs::read_dir(guests.join("wat")).expect("read tests/guests/wat").map(|entry| {
+        let path = entry.expect("an entry").path();
+        path.file_stem().expect("a name").to_string_lossy().into_owned()
+    });
+    let names: Vec<String> = examples.chain(texts.filter(|name| name != "frame")).collect();
+    let explained = fs::read_to_string(guests.join("README.md")).expect("read");
+    let sources = fs::read_dir(guests.join("src")).expect("read").count() - 1;
+    assert_eq!(sources, manifest.matches("[[example]]").count(), "each source but lib.rs is an example");
+    let tests: String = rust_files(&repository().join("tests"))
+        .into_iter()
+        .filter(|file| !file.starts_with(&guests))
+        .map(|file| fs::read_to_string(file).expect("read"))
+        .collect();
+    for name in names {
+        assert!(explained.contains(&format!("`{name}`")), "tests/guests/README.md does not say what {name} is");
+        assert!(tests.contains(&format!("\"{name}\"")), "no test names the guest {name}");
+    }
+}
+
 fn all_rust_files() -> Vec<PathBuf> {
     ["host/src", "plugins", "tests", "examples"].iter().flat_map(|dir| rust_files(&repository().join(dir))).collect()
 }

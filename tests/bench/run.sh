@@ -20,9 +20,9 @@ if ! [ -x "$tools/peers/bin/ninja" ] || ! [ -x "$tools/peers/bin/just" ]; then
     "$tools/peers/bin/pip" install --quiet --disable-pip-version-check -r "$here/peers.txt"
 fi
 
-# A component that loops for ever, to see how soon it is ended.
+# Components that never end, to see how soon they are ended.
 guests=$tools/guests
-cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p shiro-test-guests --example spin \
+cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p shiro-test-guests --example spin --example sleeper \
     --target wasm32-wasip2 --profile plugin --target-dir "$guests"
 
 # A component of more than 10 MB, to see what the cache of compiled components saves.

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{Project, SHIRO, repository};
+use super::{Project, SHIRO, repository, wat};
 
 /// The component with this name, built.
 pub(crate) fn guest(name: &str) -> PathBuf {
+    if let Some(path) = wat::guest(name) {
+        return path;
+    }
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let dir = BUILT.get_or_init(|| {
         let args = ["-p", "shiro-test-guests", "--examples", "--profile", "plugin"];
@@ -32,8 +35,13 @@ pub(crate) fn example_step() -> PathBuf {
         .clone()
 }
 
+/// The directory below `target` that guests are built in.
+pub(crate) fn target() -> PathBuf {
+    PathBuf::from(SHIRO).ancestors().nth(2).expect("target/PROFILE/shiro").join("guests")
+}
+
 fn build(manifest: &std::path::Path, args: &[&str]) -> PathBuf {
-    let target = PathBuf::from(SHIRO).ancestors().nth(2).expect("target/PROFILE/shiro").join("guests");
+    let target = target();
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--target", "wasm32-wasip2", "--manifest-path"])
         .arg(manifest)

@@ -3,8 +3,11 @@
 pub(crate) mod guests;
 pub(crate) mod http;
 pub(crate) mod languages;
+pub(crate) mod memory;
 pub(crate) mod minisign;
+pub(crate) mod namespace;
 pub(crate) mod registry;
+pub(crate) mod wat;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

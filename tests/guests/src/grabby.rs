@@ -34,6 +34,8 @@ enum Act {
     Run(Vec<String>),
     /// The same in a directory.
     RunIn(String, Vec<String>),
+    /// The same with variables of its own.
+    RunWith(Vec<(String, String)>, Vec<String>),
     /// Shows a variable.
     Variable(String),
     /// Counts the characters of a variable, without showing it.
@@ -91,8 +93,9 @@ impl Config {
         match act {
             Act::Get(path) => Ok(Request::get(url(path)).send()?.status().to_string()),
             Act::Post(path) => Ok(Request::post(url(path)).send()?.status().to_string()),
-            Act::Run(command) => run(command, None),
-            Act::RunIn(dir, command) => run(command, Some(dir)),
+            Act::Run(command) => run(command, None, &[]),
+            Act::RunIn(dir, command) => run(command, Some(dir), &[]),
+            Act::RunWith(variables, command) => run(command, None, variables),
             Act::Variable(name) => variable(name),
             Act::Length(name) => Ok(variable(name)?.chars().count().to_string()),
             Act::Read(file) => Ok(fs::read_to_string(file)?),
@@ -108,7 +111,7 @@ fn variable(name: &str) -> Result<String, Failure> {
     std::env::var(name).map_err(|_| Failure::permanent("grabby.variable", format!("there is no variable {name}")))
 }
 
-fn run(command: &[String], dir: Option<&String>) -> Result<String, Failure> {
+fn run(command: &[String], dir: Option<&String>, variables: &[(String, String)]) -> Result<String, Failure> {
     let [program, args @ ..] = command else {
         return Err(Failure::invalid_config("there is no program to run"));
     };
@@ -116,6 +119,7 @@ fn run(command: &[String], dir: Option<&String>) -> Result<String, Failure> {
     if let Some(dir) = dir {
         command = command.working_dir(dir.as_str());
     }
+    let command = variables.iter().fold(command, |command, (name, value)| command.env(name, value));
     let done = command.run()?;
     Ok(format!("{} {}", done.status, done.stdout.text()))
 }

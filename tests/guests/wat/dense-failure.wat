@@ -1,0 +1,22 @@
+;; Fails with an output of 15 MiB that is a list of nearly eight million numbers.
+;; RUN
+(local $at i32)
+(drop (memory.grow (i32.const 241)))
+(local.set $at (i32.const 65536))
+(loop $more
+  (i32.store (local.get $at) (i32.const 0x2c302c30))
+  (local.set $at (i32.add (local.get $at) (i32.const 4)))
+  (br_if $more (i32.lt_u (local.get $at) (i32.const 15794176))))
+(i32.store8 (i32.const 65536) (i32.const 0x20))
+(i32.store8 (i32.const 65537) (i32.const 0x5b))
+(i32.store8 (i32.const 15794175) (i32.const 0x5d))
+(i32.store8 (i32.const 32) (i32.const 1))
+(i32.store8 (i32.const 40) (i32.const 1))
+(i32.store (i32.const 44) (i32.const 1033))
+(i32.store (i32.const 48) (i32.const 7))
+(i32.store (i32.const 52) (i32.const 1033))
+(i32.store (i32.const 56) (i32.const 7))
+(i32.store8 (i32.const 80) (i32.const 1))
+(i32.store (i32.const 84) (i32.const 65536))
+(i32.store (i32.const 88) (i32.const 15728640))
+(i32.const 32)
