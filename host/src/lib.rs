@@ -27,6 +27,9 @@ pub mod id;
 pub mod outcome;
 pub mod secret;
 
+// What those who read files that others may have made share.
+pub mod file;
+
 // What those who use the network share.
 pub mod net;
 

@@ -54,7 +54,7 @@ impl Permissions {
     /// has agreed to these.
     pub fn exceeds(&self, old: &Self) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut wider = |kind: &str, what: String| lines.push(format!("{kind}: {what}"));
+        let mut wider = |kind: &str, what: String| lines.push(format!("{kind} {what}"));
         for asked in self.network.iter().filter(|asked| !old.network.iter().any(|had| had.covers(asked))) {
             wider("network", asked.to_string());
         }
@@ -173,12 +173,12 @@ mod tests {
         assert_eq!(
             permissions(ALL).exceeds(&Permissions::default()),
             [
-                "network: GET requests to https://a.example:443, paths below /v1",
-                "process: `git` with the arguments `diff **`, in src, with the job's HOME",
-                "environment: CI_*",
-                "secrets: TOKEN",
-                "files: dist (read-write)",
-                "limits: memory_mib 512",
+                "network GET requests to https://a.example:443, paths below /v1",
+                "process `git` with the arguments `diff **`, in src, with the job's HOME",
+                "environment CI_*",
+                "secrets TOKEN",
+                "files dist (read-write)",
+                "limits memory_mib 512",
             ]
         );
         assert!(permissions(ALL).exceeds(&permissions(ALL)).is_empty());

@@ -51,7 +51,7 @@ impl Project {
         let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
         let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
-        let catalog = catalog(&args.dirs)?.for_attempts(jobs);
+        let catalog = catalog(&args.dirs, &policies)?.for_attempts(jobs);
         let (types, known, faults) = load_types(&catalog, &workflow)?;
         problems.extend(workflow::validate(&workflow, &known));
         let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
@@ -73,10 +73,10 @@ impl Project {
     }
 }
 
-/// The step types of a project.
-pub(super) fn catalog(dirs: &PluginDirs) -> Result<Catalog, CliError> {
+/// The step types of a project, as far as policies accept their signatures.
+pub(super) fn catalog(dirs: &PluginDirs, policies: &Policies) -> Result<Catalog, CliError> {
     let places = std::iter::once(dirs.shiro_dir.join("plugins")).chain(dirs.plugin_dir.iter().cloned()).collect();
-    let packages = Packages::open(&dirs.shiro_dir).map_err(package_error)?;
+    let packages = Packages::open(&dirs.shiro_dir, policies.trust()).map_err(package_error)?;
     Ok(Catalog::new(places).pinned(packages).compiled_by(compiler(dirs.no_cache)))
 }
 

@@ -1,68 +1,34 @@
-//! Reading what may have been tampered with, and replacing a file whole.
+//! Files of packages: [`crate::file`], with what is wrong as a [`PackageError`].
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
 use super::error::PackageError;
+use crate::file::{self, FileError, Keep, Links, Regular};
 
 /// The bytes of a regular file of at most `most` bytes; `None` if there is nothing. No link is followed, and no pipe or
 /// device is waited for.
 pub(super) fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PackageError> {
-    let refused = |what: String| PackageError::refused("unreadable", format!("{}: {what}", path.display()));
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(refused("a symbolic link, not a file".to_owned()));
-        }
-        Err(error) => return Err(refused(format!("can't be read: {error}"))),
-    };
-    let io = |error: io::Error| refused(format!("can't be read: {error}"));
-    if !file.metadata().map_err(io)?.is_file() {
-        return Err(refused("not a regular file".to_owned()));
-    }
-    let mut bytes = Vec::new();
-    (&file).take(most + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > most {
-        return Err(refused(format!("larger than {most} bytes")));
-    }
-    Ok(Some(bytes))
+    file::read(path, Links::Refuse, most).map_err(PackageError::from)
 }
 
 /// The same for a file that a user names, or whose content is checked by other means: links are followed.
 pub(super) fn read_named(path: &Path, most: u64) -> Result<Option<Vec<u8>>, PackageError> {
-    match path.canonicalize() {
-        Ok(real) => read(&real, most),
-        Err(_) => read(path, most),
-    }
+    file::read(path, Links::Follow, most).map_err(PackageError::from)
+}
+
+/// Opens such a file, to be read later.
+pub(super) fn open(path: &Path, links: Links, most: u64) -> Result<Option<Regular>, PackageError> {
+    file::open(path, links, most).map_err(PackageError::from)
 }
 
 /// Puts these bytes at this path, and the directories above it: after a crash the old file stands there or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
-    let dir = parent(path);
-    let io = |error: io::Error| {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| file::replace(path, &[bytes], Keep::Durably)).map_err(|error| {
         PackageError::refused("unwritable", format!("{}: can't be written: {error}", path.display()))
             .hint("check the directory's permissions and that the disk is not full")
-    };
-    fs::create_dir_all(dir).map_err(io)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{:016x}.tmp", fastrand::u64(..)));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync(dir)
-    };
-    write().map_err(|error| {
-        // It may never have been made.
-        let _ = fs::remove_file(&temporary);
-        io(error)
     })
 }
 
@@ -77,18 +43,9 @@ pub(super) fn remove(path: &Path) -> Result<bool, PackageError> {
     }
 }
 
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    }
-}
-
-fn sync(dir: &Path) -> io::Result<()> {
-    match File::open(dir)?.sync_all() {
-        // Some network and overlay file systems have no fsync for directories.
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        result => result,
+impl From<FileError> for PackageError {
+    fn from(error: FileError) -> Self {
+        Self::refused("unreadable", error.to_string())
     }
 }
 
@@ -97,39 +54,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_and_nothing_is_left_beside_it() {
+    fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b/file");
         assert_eq!(read(&path, 10).unwrap(), None);
         replace(&path, b"one").unwrap();
         replace(&path, b"two").unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         assert!(remove(&path).unwrap());
         assert!(!remove(&path).unwrap());
     }
 
     #[test]
-    fn only_regular_files_of_reasonable_size_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
-        assert!(read(&link, 1 << 20).unwrap_err().message.contains("symbolic link"));
-        assert!(read(dir.path(), 10).unwrap_err().message.contains("not a regular file"));
-        assert!(read(Path::new("/dev/zero"), 10).unwrap_err().message.contains("not a regular file"));
-        assert!(read_named(&link, 1 << 20).unwrap().is_some());
-        assert_eq!(read_named(&dir.path().join("missing"), 10).unwrap(), None);
-        let large = dir.path().join("large");
-        fs::write(&large, [0; 11]).unwrap();
-        assert!(read(&large, 10).unwrap_err().message.contains("larger than 10 bytes"));
-    }
-
-    #[test]
-    fn a_directory_that_can_not_be_written_is_said() {
+    fn what_can_not_be_used_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
-        fs::write(&file, b"").unwrap();
-        let error = replace(&file.join("below"), b"x").unwrap_err();
-        assert_eq!(error.code, "unwritable");
+        fs::write(&file, [0; 11]).unwrap();
+        assert_eq!(read(&file, 10).unwrap_err().code, "unreadable");
+        assert_eq!(replace(&file.join("below"), b"x").unwrap_err().code, "unwritable");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(read(&link, 20).unwrap_err().message.contains("symbolic link"));
+        assert!(read_named(&link, 20).unwrap().is_some());
     }
 }

@@ -154,7 +154,7 @@ impl Lock {
         let text: LockText = serde_json::from_slice(bytes).map_err(json)?;
         let entry = |(step_type, entry): (StepType, EntryText)| {
             let entry = entry.checked(&step_type).map_err(|what| bad(format!("`{step_type}`: {what}")))?;
-            Ok((step_type, entry))
+            Ok::<_, PackageError>((step_type, entry))
         };
         Ok(Self { plugins: text.plugins.into_iter().map(entry).collect::<Result<_, _>>()? })
     }

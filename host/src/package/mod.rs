@@ -7,7 +7,7 @@
 //! lock        .shiro/shiro.lock: what each type is pinned to
 //! store       .shiro/store/: components that were fetched, by digest
 //! signature   minisign: whose component it is
-//! trust       trust.json: whose signatures are required
+//! trust       whose signatures policies require
 //!    |
 //! packages    all of them together: may these bytes run as this type?
 //! ```
@@ -26,7 +26,7 @@ mod store;
 mod trust;
 
 pub use error::{Kind, PackageError};
-pub use packages::{OPERATOR, Packages};
+pub use packages::Packages;
 pub use store::Store;
 pub use trust::{Rule, Trust};
 

@@ -9,11 +9,8 @@ use super::lock::{Entry, Lock, Origin};
 use super::store::Store;
 use super::trust::Trust;
 use crate::capability::Permissions;
+use crate::file::{Links, Regular};
 use crate::id::{Digest, StepType};
-
-/// Where the operator of a machine, or whoever makes the image that a job runs in, says whose signatures are required: a
-/// repository can add to it and take nothing away.
-pub const OPERATOR: &str = "/etc/shiro/trust.json";
 
 /// A project's packages, as they were when they were opened.
 #[derive(Clone, Debug)]
@@ -25,17 +22,13 @@ pub struct Packages {
 }
 
 impl Packages {
-    /// Those of a shiro directory: its `shiro.lock`, `store/` and `trust.json`, none of which need exist. What the operator
-    /// of the machine requires in [`OPERATOR`] is required besides.
-    pub fn open(shiro_dir: &Path) -> Result<Self, PackageError> {
-        Self::open_under(shiro_dir, Path::new(OPERATOR))
-    }
-
-    fn open_under(shiro_dir: &Path, operator: &Path) -> Result<Self, PackageError> {
+    /// Those of a shiro directory: its `shiro.lock` and `store/`, neither of which need exist, with what policies say of
+    /// signatures.
+    pub fn open(shiro_dir: &Path, trust: Trust) -> Result<Self, PackageError> {
         Ok(Self {
             lock: Lock::read(&shiro_dir.join("shiro.lock"))?,
             store: Store::new(shiro_dir.join("store")),
-            trust: Trust::read(&shiro_dir.join("trust.json"))?.and(Trust::read(operator)?),
+            trust,
             dir: shiro_dir.to_owned(),
         })
     }
@@ -104,30 +97,33 @@ impl Packages {
         Ok(())
     }
 
-    /// The bytes of a pinned component, and no others: by their digest, and by their signature if there is one.
-    pub fn component(&self, step_type: &StepType, entry: &Entry) -> Result<Vec<u8>, PackageError> {
-        let missing = |place: &Path, hint: String| {
+    /// Opens the file that should hold a pinned component.
+    pub fn open_component(&self, step_type: &StepType, entry: &Entry) -> Result<Regular, PackageError> {
+        let (place, links, hint) = match entry.origin {
+            Origin::Registry(_) => (self.store.path(entry.component), Links::Refuse, "shiro plugin fetch".to_owned()),
+            Origin::File => {
+                let hint = format!("commit it, or add it anew: shiro plugin add FILE -as {step_type}");
+                (self.plugin_file(step_type), Links::Follow, hint)
+            }
+        };
+        let file = files::open(&place, links, COMPONENT_BYTES).map_err(|error| error.hint(hint.clone()))?;
+        file.ok_or_else(|| {
             let message = format!("`{step_type}` is pinned in shiro.lock, but {} is not there", place.display());
             PackageError::refused("not-fetched", message).hint(hint)
-        };
-        let (bytes, digest, place) = match entry.origin {
-            Origin::Registry(_) => {
-                let place = self.store.path(entry.component);
-                let bytes = self.store.get(entry.component)?;
-                // The store has hashed them.
-                (bytes.ok_or_else(|| missing(&place, "shiro plugin fetch".to_owned()))?, entry.component, place)
-            }
-            Origin::File => {
-                let place = self.plugin_file(step_type);
-                let bytes = files::read_named(&place, COMPONENT_BYTES)?;
-                let hint = format!("commit it, or add it anew: shiro plugin add FILE -as {step_type}");
-                let bytes = bytes.ok_or_else(|| missing(&place, hint))?;
-                let digest = Digest::of(&bytes);
-                (bytes, digest, place)
-            }
-        };
-        self.check_bytes(step_type, &bytes, digest, &place.display().to_string())?;
+        })
+    }
+
+    /// The bytes of a pinned component, and no others: by their digest, and by their signature if there is one.
+    pub fn component(&self, step_type: &StepType, entry: &Entry) -> Result<Vec<u8>, PackageError> {
+        let file = self.open_component(step_type, entry)?;
+        let bytes = file.read()?;
+        self.check_bytes(step_type, &bytes, Digest::of(&bytes), &file.path().display().to_string())?;
         Ok(bytes)
+    }
+
+    /// Whether a signature stands in the lock file for the component of this type: its bytes are needed to check that.
+    pub fn is_signed(&self, step_type: &StepType) -> bool {
+        self.pin(step_type).is_some_and(|entry| entry.signature.is_some())
     }
 
     /// Whether these bytes may be the component of this type. What is not pinned may be anything, unless a signature of it
@@ -139,24 +135,32 @@ impl Packages {
         digest: Digest,
         name: &str,
     ) -> Result<(), PackageError> {
+        self.check_digest(step_type, digest, name)?;
+        match self.pin(step_type).and_then(|entry| entry.signature.as_ref()) {
+            Some(signed) => signed.check(bytes, name),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for bytes of which only the digest is known, but for a signature over them (see [`Self::is_signed`]).
+    pub fn check_digest(&self, step_type: &StepType, digest: Digest, name: &str) -> Result<(), PackageError> {
         let Some(entry) = self.pin(step_type) else {
             return self.trust.check(&Origin::File.text(step_type), None, name);
         };
         if digest != entry.component {
-            return Err(PackageError::refused(
-                "wrong-digest",
-                format!(
-                    "{name}: not the component that shiro.lock pins: it has {digest}, pinned is {}",
-                    entry.component
-                ),
-            )
-            .hint(format!("restore it, or look at what changes and pin it anew: shiro plugin update {step_type}")));
+            let message = format!(
+                "{name}: not the component that shiro.lock pins: it has {digest}, pinned is {}",
+                entry.component
+            );
+            let hint = match entry.origin {
+                Origin::Registry(_) if name == self.store.path(entry.component).display().to_string() => {
+                    "fetch it again: shiro plugin fetch".to_owned()
+                }
+                _ => format!("restore it, or look at what changes and pin it anew: shiro plugin update {step_type}"),
+            };
+            return Err(PackageError::refused("wrong-digest", message).hint(hint));
         }
-        let signed = entry.signature.as_ref();
-        if let Some(signed) = signed {
-            signed.check(bytes, name)?;
-        }
-        self.trust.check(&entry.origin.text(step_type), signed, name)
+        self.trust.check(&entry.origin.text(step_type), entry.signature.as_ref(), name)
     }
 
     /// Whether a component that says this of itself is what was pinned: it may not ask for more than it did then.
@@ -189,6 +193,9 @@ mod tests {
     use serde_json::json;
     use tempfile::TempDir;
 
+    use super::super::minisign::KeyPair;
+    use super::super::signature::PublicKey;
+    use super::super::trust::Rule;
     use super::*;
 
     const INTERFACE: &str = "shiro:step@0.1.0";
@@ -206,7 +213,7 @@ mod tests {
 
     fn packages(entries: &[(&str, Entry)]) -> (TempDir, Packages) {
         let dir = tempfile::tempdir().unwrap();
-        let mut packages = Packages::open(dir.path()).unwrap();
+        let mut packages = Packages::open(dir.path(), Trust::default()).unwrap();
         let entries = entries.iter().map(|(name, entry)| (StepType::new(*name), entry.clone()));
         packages.change_lock(|lock| lock.plugins.extend(entries)).unwrap();
         (dir, packages)
@@ -235,10 +242,11 @@ mod tests {
         assert_eq!(component("near").unwrap(), b"c");
         fs::write(packages.store().path(Digest::of(b"c")), b"x").unwrap();
         fs::write(dir.path().join("plugins/near.wasm"), b"x").unwrap();
-        assert_eq!(component("far").unwrap_err().code, "tampered");
-        let error = component("near").unwrap_err();
-        assert_eq!(error.code, "wrong-digest");
-        assert!(error.hint.unwrap().contains("shiro plugin update near"));
+        for (name, hint) in [("far", "shiro plugin fetch"), ("near", "shiro plugin update near")] {
+            let error = component(name).unwrap_err();
+            assert_eq!(error.code, "wrong-digest");
+            assert!(error.hint.unwrap().contains(hint), "{name}");
+        }
     }
 
     #[test]
@@ -253,33 +261,21 @@ mod tests {
         assert!(check(json!({}), INTERFACE).is_ok());
         let error = check(json!({ "process": [{ "program": "*" }] }), INTERFACE).unwrap_err();
         assert_eq!(error.code, "wider-request");
-        assert!(error.message.contains("\n  process: "), "{}", error.message);
+        assert!(error.message.contains("\n  process "), "{}", error.message);
         assert_eq!(check(json!({}), "shiro:step@0.2.0").unwrap_err().code, "wrong-interface");
     }
 
     #[test]
     fn a_required_signature_is_missed_where_there_is_none() {
         let (dir, _) = packages(&[("far", entry(from_registry(), b"c"))]);
-        fs::write(dir.path().join("trust.json"), r#"{"version":1,"require":[{"source":"*","keys":[]}]}"#).unwrap();
-        let packages = Packages::open(dir.path()).unwrap();
+        let signers = vec![PublicKey::parse(&KeyPair::new().public()).unwrap()];
+        let rule = Rule { by: "policy.json".to_owned(), source: "*".to_owned(), signers };
+        let packages = Packages::open(dir.path(), Trust::new([rule])).unwrap();
         for name in ["far", "not-pinned"] {
             let error = packages.check_bytes(&StepType::new(name), b"c", Digest::of(b"c"), name).unwrap_err();
             assert_eq!(error.code, "not-signed", "{name}");
+            assert!(error.message.contains("policy.json requires a signature by RW"), "{}", error.message);
+            assert!(error.hint.unwrap().contains("shiro plugin add"), "{name}");
         }
-    }
-
-    #[test]
-    fn an_operator_s_requirements_come_besides() {
-        let dir = tempfile::tempdir().unwrap();
-        let operator = dir.path().join("operator.json");
-        fs::write(&operator, r#"{"version":1,"require":[{"source":"plugins/*","keys":[]}]}"#).unwrap();
-        fs::write(dir.path().join("trust.json"), r#"{"version":1,"require":[]}"#).unwrap();
-        let check = |packages: Packages| packages.check_bytes(&StepType::new("a"), b"c", Digest::of(b"c"), "a.wasm");
-        assert!(check(Packages::open_under(dir.path(), &dir.path().join("missing")).unwrap()).is_ok());
-        let refused = check(Packages::open_under(dir.path(), &operator).unwrap()).unwrap_err();
-        assert_eq!(refused.code, "not-signed");
-        fs::write(&operator, "{").unwrap();
-        let error = Packages::open_under(dir.path(), &operator).unwrap_err();
-        assert!(error.message.contains("operator.json"), "{}", error.message);
     }
 }

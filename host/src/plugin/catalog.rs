@@ -1,19 +1,21 @@
 //! Where step types come from: the ones built in, `<type>.wasm` files in the plugin directories, and what the lock file pins.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::builtin::{self, BuiltIn};
-use super::compile::Compiler;
+use super::compile::{Compiler, Fingerprint, Known};
 use super::describe::describe;
 use super::error::PluginError;
 use super::file;
-use super::load::fit;
-use super::loaded::{Inner, LoadedType, Source};
+use super::load::{Fitted, fit};
+use super::loaded::{Inner, LoadedType, Source, interface};
 use super::runtime::Runtime;
 use super::schema::Schema;
+use crate::file::Regular;
 use crate::id::{Digest, StepType, TYPE_NAMES, is_type_name};
 use crate::package::Packages;
 
@@ -156,18 +158,18 @@ impl Catalog {
     /// Nothing pins it.
     pub fn load_file(&self, path: &Path) -> Result<LoadedType, PluginError> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let bytes = file::read(path)?;
-        self.load_bytes(&StepType::new(&*name), &bytes, Source::File(path.to_owned()))
+        let file = file::open(path)?;
+        self.load_content(&StepType::new(&*name), Content::File(&file), Source::File(path.to_owned()), None)
     }
 
     /// The bytes of a component file: a regular one, of reasonable size.
     pub fn read_file(&self, path: &Path) -> Result<Vec<u8>, PluginError> {
-        file::read(path)
+        Ok(file::open(path)?.read()?)
     }
 
     /// Loads these bytes, and no others, as a type of this name. Nothing pins them.
     pub fn load_bytes(&self, step_type: &StepType, bytes: &[u8], source: Source) -> Result<LoadedType, PluginError> {
-        self.load_hashed(step_type, bytes, Digest::of(bytes), source)
+        self.load_content(step_type, Content::Bytes(bytes), source, None)
     }
 
     /// The component of a built-in type.
@@ -192,15 +194,9 @@ impl Catalog {
         }))
     }
 
-    /// Reads a file once: what is hashed is what is compiled.
     fn load_from(&self, step_type: &StepType, path: PathBuf) -> Result<LoadedType, PluginError> {
-        let bytes = file::read(&path)?;
-        let digest = Digest::of(&bytes);
-        if let Some(packages) = &self.packages {
-            packages.check_bytes(step_type, &bytes, digest, &path.display().to_string())?;
-        }
-        let loaded = self.load_hashed(step_type, &bytes, digest, Source::File(path))?;
-        self.check_request(&loaded)
+        let file = file::open(&path)?;
+        self.load_content(step_type, Content::File(&file), Source::File(path), self.packages.as_ref())
     }
 
     /// Loads what is pinned and lies in no plugin directory.
@@ -209,40 +205,46 @@ impl Catalog {
         let Some((packages, entry)) = packages.and_then(|packages| Some((packages, packages.pin(step_type)?))) else {
             return Err(self.unknown(step_type));
         };
-        let bytes = packages.component(step_type, entry)?;
+        let file = packages.open_component(step_type, entry)?;
         let source = Source::Package(entry.origin.text(step_type));
-        let loaded = self.load_hashed(step_type, &bytes, entry.component, source)?;
-        self.check_request(&loaded)
+        self.load_content(step_type, Content::File(&file), source, Some(packages))
     }
 
-    /// `digest` is that of the bytes.
-    fn load_hashed(
+    /// Loads a component: what was compiled from the very same bytes before, else these bytes, read once: those that are
+    /// checked are those that are compiled. `packages` say what they have to be.
+    fn load_content(
         &self,
         step_type: &StepType,
-        bytes: &[u8],
-        digest: Digest,
+        content: Content<'_>,
         source: Source,
+        packages: Option<&Packages>,
     ) -> Result<LoadedType, PluginError> {
         let runtime = self.runtime()?;
         let name = source.name(step_type);
-        let compiled = self.compiler.compile(runtime.engine(), bytes, digest, &name)?;
-        let fitted = fit(&runtime, &compiled.component, &name)?;
-        let description = match &compiled.description {
-            Some(known) => known.clone(),
-            None => {
-                let description = wait(describe(&runtime, &fitted.pre, &name))?;
-                check_schema(&name, "config_schema", &description.config_schema)?;
-                check_schema(&name, "output_schema", &description.output_schema)?;
-                self.compiler.keep(runtime.engine(), digest, compiled, &description);
-                description
-            }
+        let place = content.place().unwrap_or_else(|| name.clone());
+        let kept = match packages.is_some_and(|packages| packages.is_signed(step_type)) {
+            // A signature is over the bytes themselves.
+            true => None,
+            false => self.compiler.kept(runtime.engine(), || content.fingerprint())?,
         };
+        let (fitted, known) = match kept {
+            Some((component, known)) => {
+                if let Some(packages) = packages {
+                    packages.check_digest(step_type, known.component, &place)?;
+                }
+                (fit(&runtime, &component, &name)?, known)
+            }
+            None => self.compile(step_type, &content.bytes()?, &name, &place, packages, &runtime)?,
+        };
+        if let Some(packages) = packages {
+            packages.check_request(step_type, &known.description.permissions, &interface(&fitted.exports), &name)?;
+        }
         Ok(LoadedType::new(Inner {
             step_type: step_type.clone(),
             source,
-            digest,
-            size: bytes.len(),
-            description,
+            digest: known.component,
+            size: known.size,
+            description: known.description,
             fitted,
             runtime,
             config_schema: OnceLock::new(),
@@ -250,18 +252,28 @@ impl Catalog {
         }))
     }
 
-    /// What a component asks for may not be more than what was pinned.
-    fn check_request(&self, loaded: &LoadedType) -> Result<LoadedType, PluginError> {
-        if let Some(packages) = &self.packages {
-            let name = loaded.source().name(loaded.step_type());
-            packages.check_request(
-                loaded.step_type(),
-                &loaded.description().permissions,
-                &loaded.interface(),
-                &name,
-            )?;
+    /// Checks these bytes, compiles them, and asks the component what it is.
+    fn compile(
+        &self,
+        step_type: &StepType,
+        bytes: &[u8],
+        name: &str,
+        place: &str,
+        packages: Option<&Packages>,
+        runtime: &Runtime,
+    ) -> Result<(Fitted, Known), PluginError> {
+        let digest = Digest::of(bytes);
+        if let Some(packages) = packages {
+            packages.check_bytes(step_type, bytes, digest, place)?;
         }
-        Ok(loaded.clone())
+        let compiled = self.compiler.compile(runtime.engine(), bytes, name)?;
+        let fitted = fit(runtime, &compiled.component, name)?;
+        let description = wait(describe(runtime, &fitted.pre, name))?;
+        check_schema(name, "config_schema", &description.config_schema)?;
+        check_schema(name, "output_schema", &description.output_schema)?;
+        let known = Known { component: digest, size: bytes.len(), description };
+        self.compiler.keep(runtime.engine(), bytes, &compiled, &known);
+        Ok((fitted, known))
     }
 
     fn check_not_built_in(&self, step_type: &StepType) -> Result<(), PluginError> {
@@ -294,6 +306,36 @@ impl Catalog {
                 dir.join(format!("{name}.wasm")).display()
             )),
             (None, None) => error.with_hint("`shiro plugin list` shows the types there are"),
+        }
+    }
+}
+
+/// A component's bytes: in memory, or in a file that is read into memory only if it has to be compiled.
+enum Content<'a> {
+    Bytes(&'a [u8]),
+    File(&'a Regular),
+}
+
+impl<'a> Content<'a> {
+    /// The file that errors about the bytes name.
+    fn place(&self) -> Option<String> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::File(file) => Some(file.path().display().to_string()),
+        }
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, PluginError> {
+        match self {
+            Self::Bytes(bytes) => Ok(Fingerprint::of(bytes)),
+            Self::File(file) => Ok(Fingerprint::of_file(file)?),
+        }
+    }
+
+    fn bytes(&self) -> Result<Cow<'a, [u8]>, PluginError> {
+        match self {
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(file) => Ok(Cow::Owned(file.read()?)),
         }
     }
 }

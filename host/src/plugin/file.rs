@@ -1,15 +1,13 @@
-//! Component files: finding them, and reading them without being led astray.
+//! Component files: their names, finding them, opening them.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use super::builtin;
 use super::error::PluginError;
 use super::limits::COMPONENT_BYTES;
+use crate::file::{self, FileError, Links, Regular, Why};
 use crate::id::is_type_name;
 
 /// Checks that a new step type can have this name.
@@ -51,51 +49,25 @@ pub(super) fn list(dir: &Path) -> Result<Vec<(String, PathBuf)>, PluginError> {
     Ok(files)
 }
 
-/// The bytes of a regular file of reasonable size.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
-    let error = |code, what: String| PluginError::new(code, format!("{}: {what}", path.display()));
-    let unreadable = |source: io::Error| error("unreadable", format!("can't be read: {source}"));
-    // Looked at before it is opened, since opening a device may do things, and again afterwards, since it may have been
-    // replaced; without blocking, since a pipe would.
-    check(path, &fs::metadata(path).map_err(unreadable)?)?;
-    let nonblocking = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    check(path, &metadata)?;
-    let bytes = bounded(&file, metadata.len()).map_err(unreadable)?;
-    if bytes.len() as u64 > COMPONENT_BYTES {
-        return Err(too_large(path));
+/// Opens a component file: a regular one, of reasonable size. Links are followed: what it holds is checked.
+pub(super) fn open(path: &Path) -> Result<Regular, PluginError> {
+    match file::open(path, Links::Follow, COMPONENT_BYTES) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(PluginError::new("unreadable", format!("{}: there is no such file", path.display()))),
+        Err(error) => Err(error.into()),
     }
-    Ok(bytes)
 }
 
-fn bounded(file: &File, expected: u64) -> io::Result<Vec<u8>> {
-    // One more, to see that there is no more.
-    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(COMPONENT_BYTES)).map_or(0, |len| len + 1));
-    file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), PluginError> {
-    let kind = metadata.file_type();
-    let what = if kind.is_file() {
-        return if metadata.len() > COMPONENT_BYTES { Err(too_large(path)) } else { Ok(()) };
-    } else if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a named pipe"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    };
-    Err(PluginError::new("not-a-file", format!("{}: {what}, not a file", path.display()))
-        .with_hint("a step type is a .wasm file"))
-}
-
-fn too_large(path: &Path) -> PluginError {
-    PluginError::new("too-large", format!("{}: larger than {} MiB", path.display(), COMPONENT_BYTES >> 20))
-        .with_hint("build it with size optimisation and without debug information")
+impl From<FileError> for PluginError {
+    fn from(error: FileError) -> Self {
+        let (code, hint) = match error.why {
+            Why::NotAFile(_) => ("not-a-file", Some("a step type is a .wasm file")),
+            Why::TooLarge(_) => ("too-large", Some("build it with size optimisation and without debug information")),
+            Why::Io(_) => ("unreadable", None),
+        };
+        let plain = Self::new(code, error.to_string());
+        hint.map_or(plain.clone(), |hint| plain.with_hint(hint))
+    }
 }
 
 #[cfg(test)]
@@ -103,19 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regular_files_of_reasonable_size_are_read() {
+    fn only_files_are_opened() {
         let dir = tempfile::tempdir().unwrap();
-        let code = |path: &Path| read(path).unwrap_err().code;
+        let code = |path: &Path| open(path).unwrap_err().code;
         assert_eq!(code(dir.path()), "not-a-file");
         assert_eq!(code(Path::new("/dev/zero")), "not-a-file");
         assert_eq!(code(&dir.path().join("missing.wasm")), "unreadable");
-
-        let fifo = dir.path().join("fifo.wasm");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        assert_eq!(code(&fifo), "not-a-file");
-
         let sparse = dir.path().join("sparse.wasm");
-        File::create(&sparse).unwrap().set_len(2 << 30).unwrap();
+        fs::File::create(&sparse).unwrap().set_len(2 << 30).unwrap();
         assert_eq!(code(&sparse), "too-large");
     }
 

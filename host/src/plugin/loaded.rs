@@ -112,8 +112,7 @@ impl LoadedType {
 
     /// The step interface that it was built for, e.g. `shiro:step@0.1.0`.
     pub fn interface(&self) -> String {
-        let version = self.exports().iter().find_map(|export| export.strip_prefix("shiro:step/step@"));
-        format!("shiro:step@{}", version.unwrap_or_default())
+        interface(self.exports())
     }
 
     /// What is wrong with this config: one line for each problem, with a JSON Pointer and without the values.
@@ -135,6 +134,12 @@ impl LoadedType {
     pub(super) fn pre(&self) -> &GuestPre<Attempt> {
         &self.inner.fitted.pre
     }
+}
+
+/// The step interface among these exports.
+pub(super) fn interface(exports: &[String]) -> String {
+    let version = exports.iter().find_map(|export| export.strip_prefix("shiro:step/step@"));
+    format!("shiro:step@{}", version.unwrap_or_default())
 }
 
 impl fmt::Debug for LoadedType {

@@ -37,8 +37,8 @@ impl Learned {
         note_names(&mut known.secrets, used.secrets);
     }
 
-    /// The smallest policy that allows what was noted. Limits stay as the repository's policy has them. `clean` makes text
-    /// that may hold a secret fit to be written: an argument that it changes becomes `*`.
+    /// The smallest policy that allows what was noted. Limits and required signatures stay as the repository's policy has
+    /// them. `clean` makes text that may hold a secret fit to be written: an argument that it changes becomes `*`.
     pub fn document(&self, policies: &Policies, clean: impl Fn(&str) -> String) -> Value {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (step_type, permissions) in &mut types {
@@ -51,7 +51,11 @@ impl Learned {
                 permissions.limits = known.limits;
             }
         }
-        json!({ "version": 1, "types": types })
+        let mut document = json!({ "version": 1, "types": types });
+        if let Some(policy) = policies.repository.as_ref().filter(|policy| !policy.signatures.is_empty()) {
+            document["signatures"] = json!(policy.signatures);
+        }
+        document
     }
 }
 

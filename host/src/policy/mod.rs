@@ -28,6 +28,7 @@ pub use learned::Learned;
 use crate::capability::{Origin, Permissions};
 use crate::diagnostic::Diagnostic;
 use crate::id::Digest;
+use crate::package::{Rule, Trust};
 use crate::workflow::Source;
 
 /// Where a repository's policy is, in its shiro directory.
@@ -74,6 +75,8 @@ pub struct StateRules {
     pub authenticated: Option<String>,
     /// Journals are encrypted.
     pub encrypted: Option<String>,
+    /// Whose signatures components need.
+    signatures: Vec<Rule>,
 }
 
 impl Policy {
@@ -145,6 +148,12 @@ impl Policies {
         digests
     }
 
+    /// Whose signatures components need: what the repository requires, and what each operator does.
+    pub fn trust(&self) -> Trust {
+        let policies = self.repository.iter().chain(&self.operators);
+        Trust::new(policies.flat_map(|policy| policy.signatures.iter().cloned()))
+    }
+
     /// Who says what of a step, after its type's request.
     fn layers<'a>(&'a self, subject: &Subject<'a>) -> Vec<(Origin, &'a Permissions)> {
         static NOTHING: OnceLock<Permissions> = OnceLock::new();
@@ -178,6 +187,7 @@ fn built_in() -> &'static Policy {
             types: BTreeMap::new(),
             state: StateNeeds::default(),
             digest: Digest::of(b""),
+            signatures: Vec::new(),
         })
     })
 }

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{EVERY_OTHER, Policy, Role, StateNeeds};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::package::Rule;
+use crate::package::signature::PublicKey;
 use crate::workflow::fields::Fields;
 use crate::workflow::{Source, digest, json, permissions};
 
@@ -16,20 +18,22 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
     let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
     let digest = digest::of(&document.value);
-    let (types, state) = match document.value {
+    let (types, state, signatures) = match document.value {
         Value::Object(members) => {
-            let mut fields = Fields::new(String::new(), members, &["version", "types", "state"], &mut problems);
+            let known = ["version", "types", "state", "signatures"];
+            let mut fields = Fields::new(String::new(), members, &known, &mut problems);
             read_version(&mut fields);
-            (read_types(&mut fields, role), read_state(&mut fields))
+            let types = read_types(&mut fields, role);
+            (types, read_state(&mut fields), read_signatures(&mut fields, source.name()))
         }
         other => {
             let message = format!("a policy is an object, not {}", json::kind(&other));
             problems.push(Diagnostic::error("wrong-type", Place::value(""), message));
-            (BTreeMap::new(), StateNeeds::default())
+            (BTreeMap::new(), StateNeeds::default(), Vec::new())
         }
     };
     if problems.is_empty() {
-        return Ok(Policy { name: source.name().to_owned(), types, digest, state });
+        return Ok(Policy { name: source.name().to_owned(), types, digest, state, signatures });
     }
     source.locate(&mut problems);
     problems.sort_by_key(|problem| problem.place.position);
@@ -84,4 +88,36 @@ fn read_types(fields: &mut Fields<'_>, role: Role) -> BTreeMap<String, crate::ca
         policy.extend(permissions::read_member(&mut types, name).map(|permissions| (name.clone(), permissions)));
     }
     policy
+}
+
+fn read_signatures(fields: &mut Fields<'_>, policy: &str) -> Vec<Rule> {
+    // As above: what requires something must not be passed over.
+    if fields.members.get("signatures").is_some_and(Value::is_null) {
+        fields.wrong_type("signatures", "an array of objects", &Value::Null);
+    }
+    permissions::each(fields, "signatures", &["source", "signers"], |rule| {
+        let source = rule.string("source").unwrap_or_else(|| "*".to_owned());
+        if let Some(problem) = Rule::source_problem(&source) {
+            rule.report(Diagnostic::error("source", rule.place("source"), problem));
+        }
+        if rule.members.get("signers").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            rule.missing(
+                "signers",
+                "\"signers\": [\"RW...\"]: public keys as minisign prints them, any of which will do",
+            );
+        }
+        let texts = rule.strings("signers");
+        let mut signers = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+            match PublicKey::parse(text) {
+                Ok(key) => signers.push(key),
+                Err(error) => {
+                    let place = Place::value(format!("{}/signers/{index}", rule.pointer));
+                    let problem = Diagnostic::error("signer", place, error.message);
+                    rule.report(error.hint.into_iter().fold(problem, Diagnostic::with_hint));
+                }
+            }
+        }
+        Some(Rule { by: policy.to_owned(), source, signers })
+    })
 }

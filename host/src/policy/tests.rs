@@ -2,6 +2,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// Somebody's.
+const KEY: &str = "RWTJ38ZystQeOdDOqCjZENR3j82MLMSCss4Aqm5cCTXVjNG6U77NT373";
+
 fn parsed(text: &str, role: Role) -> Result<Policy, Vec<String>> {
     let source = Source::from_text("policy.json", text);
     Policy::parse(&source, role)
@@ -124,6 +127,15 @@ fn documents() -> Vec<(Value, bool)> {
         (of(Value::Null), false),
         (json!({ "version": 1, "types": { "x-ray": { "netwerk": [] } } }), false),
         (json!({ "version": 1, "types": { "x-ray": {} } }), true),
+        (json!({ "version": 1, "types": {}, "signatures": [] }), true),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "signers": [KEY] }] }), true),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "source": "oci://a.b/*", "signers": [KEY] }] }), true),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "source": "a.b", "signers": [KEY] }] }), false),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "source": "oci://*/a", "signers": [KEY] }] }), false),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "signers": [] }] }), false),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "source": "*" }] }), false),
+        (json!({ "version": 1, "types": {}, "signatures": [{ "signers": ["key"] }] }), false),
+        (json!({ "version": 1, "types": {}, "signatures": null }), false),
     ]
 }
 
@@ -263,6 +275,29 @@ fn what_is_learned_is_what_was_used() {
         })
     );
     policy(&document, Role::Repository);
+}
+
+#[test]
+fn signatures_are_required_by_every_policy_that_says_so() {
+    let required =
+        |source: &str| json!({ "version": 1, "types": {}, "signatures": [{ "source": source, "signers": [KEY] }] });
+    let policies = Policies {
+        repository: Some(policy(&required("oci://a.b/*"), Role::Repository)),
+        operators: vec![policy(&required("*"), Role::Operator)],
+        ..Policies::default()
+    };
+    let trust = policies.trust();
+    assert_eq!(trust.required_by("plugins/x.wasm").unwrap(), "policy.json");
+    assert_eq!(trust.signers("oci://a.b/c:1").unwrap().len(), 1);
+    assert_eq!(Policies::default().trust().required_by("plugins/x.wasm"), None);
+    let learned = Learned::default().document(&policies, str::to_owned);
+    assert_eq!(learned["signatures"], required("oci://a.b/*")["signatures"], "what was learned does not take it away");
+    let text = "{ \"version\": 1, \"types\": {},\n \"signatures\": [{ \"signers\": [\"RWx\"] }] }";
+    assert!(
+        parsed(text, Role::Operator).unwrap_err()[0].starts_with("policy.json:2:32: error[signer]"),
+        "{:?}",
+        parsed(text, Role::Operator)
+    );
 }
 
 #[test]

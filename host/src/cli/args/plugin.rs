@@ -30,7 +30,7 @@ pub enum PluginVerb {
     Remove(RemoveArgs),
     /// Fetch every pinned component that is not there yet, for use without a network.
     Fetch(FetchArgs),
-    /// Check every pinned component against shiro.lock, its signature and trust.json. Needs no network.
+    /// Check every pinned component against shiro.lock, its signature and the policies. Needs no network.
     Verify(VerifyArgs),
     /// Publish a component to a registry.
     Publish(PublishArgs),
@@ -46,6 +46,10 @@ pub struct ListArgs {
     /// For machines: JSON on standard output.
     #[arg(long)]
     pub json: bool,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro plugin inspect`.
@@ -55,9 +59,9 @@ pub struct InspectArgs {
     #[arg(value_name = "FILE|TYPE|OCI", value_hint = ValueHint::FilePath)]
     pub target: String,
 
-    /// An operator's policy, as for `shiro run`.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub policy: Option<PathBuf>,
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 
     /// Where to look.
     #[command(flatten)]
@@ -87,9 +91,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config_file: Option<PathBuf>,
 
-    /// An operator's policy: bounds what it may do, together with /etc/shiro/policy.json and $SHIRO_POLICY.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub policy: Option<PathBuf>,
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 
     /// End it after this time, e.g. 30s or 5m.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -198,6 +202,15 @@ pub struct PluginDirs {
     pub no_cache: bool,
 }
 
+/// Whose word holds besides the repository's.
+#[derive(Clone, Debug, Args)]
+pub struct OperatorArgs {
+    /// An operator's policy: bounds what steps may do and says whose signatures components need, together with
+    /// /etc/shiro/policy.json and $SHIRO_POLICY.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub policy: Option<PathBuf>,
+}
+
 /// How registries are reached.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct RegistryArgs {
@@ -252,6 +265,10 @@ pub struct AddArgs {
     /// Where to add it.
     #[command(flatten)]
     pub lock: LockArgs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro plugin update`.
@@ -272,6 +289,10 @@ pub struct UpdateArgs {
     /// What to update.
     #[command(flatten)]
     pub lock: LockArgs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro plugin remove`.
@@ -296,6 +317,10 @@ pub struct FetchArgs {
     /// What to fetch.
     #[command(flatten)]
     pub lock: LockArgs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro plugin verify`.
@@ -304,6 +329,10 @@ pub struct VerifyArgs {
     /// Where to look.
     #[command(flatten)]
     pub dirs: PluginDirs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro plugin publish`.
@@ -316,6 +345,10 @@ pub struct PublishArgs {
     /// Where to: oci://HOST/PATH:TAG.
     #[arg(value_name = "OCI")]
     pub reference: String,
+
+    /// Publish it although the tag stands for another component, or for a signed one.
+    #[arg(long)]
+    pub replace: bool,
 
     /// Publish only if FILE.minisig is a signature by this minisign public key (RW..., or the file that it stands in).
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]

@@ -17,7 +17,7 @@ use crate::plugin::Catalog;
 /// Adds it and pins it. What is there already under that name changes only as `update` would change it.
 pub(super) fn add(args: &AddArgs, out: &mut dyn Write) -> Exit {
     let key = args.key.as_deref().map(PublicKey::given).transpose().map_err(package_error)?;
-    let mut packages = super::packages(&args.lock.shiro_dir)?;
+    let mut packages = super::packages(&args.lock.shiro_dir, &args.operator)?;
     let found = match args.source.starts_with(SCHEME) {
         true => {
             let reference: Reference = args.source.parse().map_err(package_error)?;

@@ -1,6 +1,5 @@
 //! `shiro plugin build`: sources to a component, and the check that it is a step type.
 
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use super::super::error::{CliError, USAGE};
 use super::super::project::plugin_error;
 use super::authoring_error;
 use crate::authoring;
+use crate::file::{Keep, replace};
 use crate::id::StepType;
 use crate::plugin::{Catalog, Compiler, LoadedType, Source, check_new_name};
 
@@ -20,7 +20,7 @@ pub(super) fn build(args: &BuildArgs, out: &mut dyn Write) -> Exit {
     let name = &loaded.description().name;
     check_new_name(name).map_err(|error| plugin_error(error.with_hint("the name stands in the plugin's sources")))?;
     let file = args.output.clone().unwrap_or_else(|| folder(&args.target).join(format!("{name}.wasm")));
-    write(&file, &component)
+    replace(&file, &[&component], Keep::Durably)
         .map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", file.display())))?;
     let asks = if loaded.description().permissions.is_empty() { "asks for nothing" } else { "asks for permissions" };
     writeln!(out, "{}: {} bytes, {}, {asks}", file.display(), component.len(), loaded.digest())?;
@@ -41,16 +41,4 @@ fn folder(target: &Path) -> PathBuf {
         false if target == Path::new(".") => PathBuf::new(),
         false => target.to_owned(),
     }
-}
-
-/// Replaces the file in one go, so that nobody ever sees half of it.
-fn write(file: &Path, component: &[u8]) -> std::io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut fresh = tempfile::Builder::new().prefix(".shiro-build-").tempfile_in(folder)?;
-    fresh.write_all(component)?;
-    // A temporary file is its owner's alone; this one is like any that a compiler makes.
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(fresh.path(), fs::Permissions::from_mode(0o644))?;
-    fresh.persist(file)?;
-    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::package::registry::{Access, Options, Registry};
 
 /// Fetches what is not there, or not what it should be.
 pub(super) fn fetch(args: &FetchArgs, out: &mut dyn Write) -> Exit {
-    let packages = super::packages(&args.lock.shiro_dir)?;
+    let packages = super::packages(&args.lock.shiro_dir, &args.operator)?;
     let options = super::options(args.registry);
     let mut errors = Vec::new();
     for (step_type, entry) in &packages.lock().plugins {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::super::args::plugin::InspectArgs;
 use super::super::error::CliError;
-use super::super::policy;
 use super::super::project::{package_error, plugin_error};
 use super::pin::Found;
 use super::{catalog, load_target, options, shown, warn_of};
@@ -19,13 +18,12 @@ use crate::policy::Decision;
 
 /// Shows one component.
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(&args.dirs)?;
+    let (catalog, policies) = catalog(&args.dirs, &args.operator)?;
     let loaded = match args.target.starts_with(SCHEME) {
         true => in_registry(&catalog, args)?,
         false => load_target(&catalog, &args.target)?,
     };
     warn_of(&catalog)?;
-    let policies = policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?;
     let decision = grants_for_any_config(&loaded, &policies);
     match args.json {
         true => writeln!(out, "{:#}", document(&loaded, &decision))?,

@@ -13,8 +13,8 @@ use crate::plugin::{Catalog, KnownType, Source};
 
 /// Lists every type with where it comes from and what pins it.
 pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> Exit {
-    let packages = super::packages(&args.dirs.shiro_dir)?;
-    let catalog = super::catalog(&args.dirs)?;
+    let packages = super::packages(&args.dirs.shiro_dir, &args.operator)?;
+    let (catalog, _) = super::catalog(&args.dirs, &args.operator)?;
     let rows: Vec<Row> =
         catalog.names().map_err(plugin_error)?.iter().map(|known| Row::new(known, &catalog, &packages)).collect();
     if args.json {
@@ -58,6 +58,7 @@ impl Row {
             None => match packages.component(step_type, entry) {
                 Ok(_) => "pinned",
                 Err(error) if error.code == "not-fetched" => "pinned, not fetched",
+                Err(error) if error.code == "not-signed" => "pinned, not signed as required",
                 Err(_) => "pinned, and not what is there",
             },
         };

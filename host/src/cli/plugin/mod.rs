@@ -20,14 +20,16 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::Exit;
-use super::args::plugin::{PluginVerb, RegistryArgs};
+use super::args::plugin::{OperatorArgs, PluginDirs, PluginVerb, RegistryArgs};
 use super::error::{BUG, CliError, PLUGIN, USAGE};
-use super::project::{catalog, package_error, plugin_error};
+use super::policy;
+use super::project::{self, package_error, plugin_error};
 use crate::authoring::{AuthoringError, Fault};
 use crate::id::StepType;
 use crate::package::registry::Options;
 use crate::package::{PackageError, Packages};
 use crate::plugin::{Catalog, LoadedType};
+use crate::policy::Policies;
 use crate::secret::visible::visible;
 
 /// Runs one of the `plugin` verbs.
@@ -65,8 +67,16 @@ fn warn_of(catalog: &Catalog) -> io::Result<()> {
     catalog.take_notices().iter().try_for_each(|notice| writeln!(io::stderr(), "warning: {notice}"))
 }
 
-fn packages(shiro_dir: &Path) -> Result<Packages, CliError> {
-    Packages::open(shiro_dir).map_err(package_error)
+/// A project's packages, under the policies that hold there.
+fn packages(shiro_dir: &Path, operator: &OperatorArgs) -> Result<Packages, CliError> {
+    let policies = policy::load(shiro_dir, operator.policy.as_deref())?;
+    Packages::open(shiro_dir, policies.trust()).map_err(package_error)
+}
+
+/// A project's step types, under the policies that hold there.
+fn catalog(dirs: &PluginDirs, operator: &OperatorArgs) -> Result<(Catalog, Policies), CliError> {
+    let policies = policy::load(&dirs.shiro_dir, operator.policy.as_deref())?;
+    Ok((project::catalog(dirs, &policies)?, policies))
 }
 
 /// How registries are reached, from this process.

@@ -52,7 +52,7 @@ impl Found {
 }
 
 impl Candidate {
-    /// Loads a component, and checks its signature if a key is wanted: `key`, or one that trust.json names for its source.
+    /// Loads a component, and checks its signature if one is wanted: `key`'s, or that of a signer that policies require.
     pub(super) fn new(
         found: Found,
         name: Option<&str>,
@@ -208,21 +208,22 @@ fn signature(
     bytes: &[u8],
     packages: &Packages,
 ) -> Result<Option<Signed>, CliError> {
-    let required = packages.trust().keys(source);
-    let keys: Vec<&PublicKey> = match (key, &required) {
+    let trust = packages.trust();
+    let keys: Vec<&PublicKey> = match (key, trust.signers(source)) {
         (Some(key), _) => vec![key],
-        (None, Some(keys)) => keys.clone(),
+        (None, Some(signers)) => signers,
         (None, None) => return Ok(None),
     };
+    let by = trust.required_by(source).unwrap_or_else(|| "-key".to_owned());
     let Some(minisign) = minisign else {
         let hint = match source.starts_with(crate::package::reference::SCHEME) {
             true => "have it published with one: `minisign -Sm FILE`, then `shiro plugin publish FILE OCI`".to_owned(),
             false => format!("sign it (`minisign -Sm FILE`): the signature is expected in {place}.minisig"),
         };
-        return Err(CliError::new(PLUGIN, format!("{place}: it has no signature, and one is required")).hint(hint));
+        return Err(CliError::new(PLUGIN, format!("{place}: it has no signature, and {by} requires one")).hint(hint));
     };
-    let mut refused = CliError::new(PLUGIN, format!("{place}: trust.json names no key for {source}"))
-        .hint("name one in trust.json whose signature is good for each rule that matches");
+    let mut refused = CliError::new(PLUGIN, format!("{place}: {by}: no signer satisfies all that require a signature"))
+        .hint("name one in each of these policies whose signature is good for it");
     for key in keys {
         let signed = Signed { key: key.clone(), minisign: minisign.to_owned() };
         match signed.check(bytes, place) {

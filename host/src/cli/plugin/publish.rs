@@ -11,7 +11,7 @@ use super::super::project::{package_error, plugin_error};
 use super::shown;
 use crate::id::StepType;
 use crate::package::reference::Reference;
-use crate::package::registry::{Access, Contents, Registry};
+use crate::package::registry::{Access, Contents, Published, Registry};
 use crate::package::signature::{self, PublicKey, Signed};
 use crate::plugin::{Catalog, LoadedType, Source};
 
@@ -35,11 +35,15 @@ pub(super) fn publish(args: &PublishArgs, out: &mut dyn Write) -> Exit {
     }
     let options = super::options(args.registry);
     let contents = contents(&loaded);
-    let artifact = super::wait(async {
+    let published = super::wait(async {
         let mut registry = Registry::open(&reference, Access::Push, &options)?;
-        registry.publish(bytes, &contents, minisign.as_deref()).await
+        registry.publish(bytes, &contents, minisign.as_deref(), args.replace).await
     })?;
-    writeln!(out, "{} {}: published", shown(&loaded.description().name), shown(&loaded.description().version))?;
+    let (artifact, how) = match &published {
+        Published::Now(artifact) => (artifact, "published"),
+        Published::Already(artifact) => (artifact, "published already, nothing was changed"),
+    };
+    writeln!(out, "{} {}: {how}", shown(&loaded.description().name), shown(&loaded.description().version))?;
     writeln!(out, "  manifest   {}", artifact.manifest)?;
     writeln!(out, "  component  {}", artifact.component)?;
     if minisign.is_none() {

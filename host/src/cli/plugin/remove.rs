@@ -7,10 +7,11 @@ use super::super::args::plugin::RemoveArgs;
 use super::super::project::package_error;
 use crate::id::StepType;
 use crate::package::lock::Origin;
+use crate::package::{Packages, Trust};
 
 /// Takes it out of the lock file, and its component away unless somebody changed it.
 pub(super) fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Exit {
-    let mut packages = super::packages(&args.lock.shiro_dir)?;
+    let mut packages = Packages::open(&args.lock.shiro_dir, Trust::default()).map_err(package_error)?;
     let step_type = StepType::new(args.step_type.as_str());
     let Some(entry) = packages.pin(&step_type).cloned() else {
         return Err(super::not_pinned(&step_type, &packages));

@@ -12,13 +12,13 @@ use super::super::Exit;
 use super::super::args::plugin::RunArgs;
 use super::super::ci::Environment;
 use super::super::error::{BUG, CliError, USAGE};
-use super::super::policy;
 use super::console::Console;
 use super::{catalog, load_target, warn_of};
 use crate::engine::signals;
 use crate::id::{RunId, StepId};
 use crate::outcome::Failure;
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
+use crate::policy::Policies;
 use crate::secret::{Secrets, looks_secret};
 use crate::step::{StepRequest, StepRunner as _, StepSuccess};
 
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the component once. Its output goes to standard output, its log to standard error.
 pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(&args.dirs)?;
+    let (catalog, policies) = catalog(&args.dirs, &args.operator)?;
     let loaded = load_target(&catalog, &args.target)?;
     warn_of(&catalog)?;
     let config = config(args)?;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Exit {
     }
     let environment = Environment::of_process();
     let secrets = Arc::new(secrets(&environment, &loaded, &config));
-    let ended = attempt(args, &environment, loaded, config, &secrets)?;
+    let ended = attempt(args, &environment, policies, loaded, config, &secrets)?;
     match ended {
         Attempt::Interrupted(code) => Ok(code),
         Attempt::Ended(Ok(mut success)) => {
@@ -70,6 +70,7 @@ enum Attempt {
 fn attempt(
     args: &RunArgs,
     environment: &Environment,
+    policies: Policies,
     loaded: LoadedType,
     config: Value,
     secrets: &Arc<Secrets>,
@@ -78,7 +79,7 @@ fn attempt(
         project_dir: environment.project_dir(),
         job_env: std::env::vars_os().collect(),
         secrets: secret_names(environment),
-        policies: Arc::new(policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?),
+        policies: Arc::new(policies),
         learned: None,
         grace: GRACE,
     };

@@ -16,7 +16,7 @@ use crate::plugin::Catalog;
 
 /// Looks for newer components, one type after the other; what can't be updated keeps no other from it.
 pub(super) fn update(args: &UpdateArgs, out: &mut dyn Write) -> Exit {
-    let mut packages = super::packages(&args.lock.shiro_dir)?;
+    let mut packages = super::packages(&args.lock.shiro_dir, &args.operator)?;
     let wanted: Vec<StepType> = match &args.step_type {
         Some(name) => vec![StepType::new(name.as_str())],
         None => packages.lock().plugins.keys().cloned().collect(),

@@ -10,8 +10,8 @@ use crate::plugin::Source;
 
 /// Loads every pinned component as a run would: digest, signature, what it asks for. Names what is not pinned.
 pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Exit {
-    let packages = super::packages(&args.dirs.shiro_dir)?;
-    let catalog = super::catalog(&args.dirs)?;
+    let packages = super::packages(&args.dirs.shiro_dir, &args.operator)?;
+    let (catalog, _) = super::catalog(&args.dirs, &args.operator)?;
     let mut errors: Vec<CliError> = Vec::new();
     for known in catalog.names().map_err(plugin_error)? {
         let name = known.step_type;

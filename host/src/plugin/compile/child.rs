@@ -28,7 +28,7 @@ const WALL: Duration = Duration::from_secs(300);
 /// Bytes of memory: CPython takes 350 MiB.
 const DATA_BYTES: u64 = 2 << 30;
 /// Bytes of compiled code: it is two to six times its component's size.
-const CODE_BYTES: u64 = 512 << 20;
+pub(super) const CODE_BYTES: u64 = 512 << 20;
 /// Threads: each holds the functions it is compiling.
 const THREADS: usize = 4;
 /// Bytes of an error's text.

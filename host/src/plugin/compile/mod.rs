@@ -1,7 +1,7 @@
 //! Compiling components that are not built in: never in this process, and once for each machine.
 //!
 //! ```text
-//! cache      what this user's shiro compiled before, by digest and settings
+//! cache      what this user's shiro compiled before, by the component's bytes and the engine's settings
 //! instances  what a component's instances would take, counted before it is compiled
 //! child      shiro again, as `__compile`: a component on standard input, compiled code on standard output
 //! place      directories that only this user can write
@@ -23,11 +23,10 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use self::cache::Cache;
+pub(super) use self::cache::{Fingerprint, Known};
 pub use self::child::{COMPILE_VERB, compile_main};
 use super::error::PluginError;
 use super::load::{compile_error, recognise};
-use crate::description::Description;
-use crate::id::Digest;
 use crate::outcome::FailureClass;
 
 /// Looks up a variable of the environment.
@@ -45,13 +44,11 @@ pub struct Compiler {
     notices: Mutex<Vec<String>>,
 }
 
-/// Compiled code, and what it takes to keep it.
+/// A component that was compiled just now.
 pub(super) struct Compiled {
     pub(super) component: Component,
-    /// What the component says of itself, where that is known from before.
-    pub(super) description: Option<Description>,
-    /// Not in the cache yet.
-    fresh: Option<Vec<u8>>,
+    /// What is kept of it.
+    code: Vec<u8>,
 }
 
 impl Compiler {
@@ -86,25 +83,23 @@ impl Compiler {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
     }
 
-    /// Compiles bytes that came from `name`, a file, and whose digest this is. Refuses whatever is not a WebAssembly
-    /// component in its binary form.
-    pub(super) fn compile(
+    /// What was compiled from the same bytes before, and what is known of them. `fingerprint` is asked only where something
+    /// is kept.
+    pub(super) fn kept(
         &self,
         engine: &Engine,
-        bytes: &[u8],
-        digest: Digest,
-        name: &str,
-    ) -> Result<Compiled, PluginError> {
+        fingerprint: impl FnOnce() -> Result<Fingerprint, PluginError>,
+    ) -> Result<Option<(Component, Known)>, PluginError> {
+        let Some(cache) = self.cache() else { return Ok(None) };
+        Ok(cache.load(engine, &entry(engine, fingerprint()?)).unwrap_or_else(|why| {
+            self.notice(why);
+            None
+        }))
+    }
+
+    /// Compiles bytes that came from `name`, a file. Refuses whatever is not a WebAssembly component in its binary form.
+    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8], name: &str) -> Result<Compiled, PluginError> {
         recognise(bytes, name)?;
-        if let Some(cache) = self.cache() {
-            match cache.load(engine, &entry(engine, digest)) {
-                Ok(Some((component, description))) => {
-                    return Ok(Compiled { component, description: Some(description), fresh: None });
-                }
-                Ok(None) => {}
-                Err(why) => self.notice(why),
-            }
-        }
         if instances::are_too_large(bytes) {
             let what = format!("{name}: its instances take more than {} MiB besides their memories", instances::MIB);
             return Err(PluginError { class: FailureClass::Limit, ..PluginError::new("instances", what) }
@@ -120,27 +115,26 @@ impl Compiler {
             class: FailureClass::Internal,
             ..PluginError::new("runtime", format!("{name}: what was compiled can't be loaded: {error:#}"))
         })?;
-        Ok(Compiled { component, description: None, fresh: Some(code) })
+        Ok(Compiled { component, code })
     }
 
-    /// Keeps what was compiled, once it is known to be a step type.
-    pub(super) fn keep(&self, engine: &Engine, digest: Digest, compiled: Compiled, description: &Description) {
-        if let (Some(cache), Some(code)) = (self.cache(), compiled.fresh)
-            && let Err(why) = cache.store(&entry(engine, digest), &code, description)
+    /// Keeps what was compiled from these bytes, once it is known to be a step type.
+    pub(super) fn keep(&self, engine: &Engine, bytes: &[u8], compiled: &Compiled, known: &Known) {
+        if let Some(cache) = self.cache()
+            && let Err(why) = cache.store(&entry(engine, Fingerprint::of(bytes)), &compiled.code, known)
         {
             self.notice(why);
         }
     }
 }
 
-/// An entry's name: the component, and all that its compiled form depends on.
-fn entry(engine: &Engine, digest: Digest) -> String {
+/// An entry's name: the component's bytes, and all that their compiled form depends on.
+fn entry(engine: &Engine, fingerprint: Fingerprint) -> String {
     let mut settings = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut settings);
     super::WASMTIME_VERSION.hash(&mut settings);
     env!("CARGO_PKG_VERSION").hash(&mut settings);
-    let digest = digest.to_string();
-    format!("{}-{:016x}", digest.trim_start_matches("sha256:"), settings.finish())
+    format!("{fingerprint}-{:016x}", settings.finish())
 }
 
 #[cfg(test)]

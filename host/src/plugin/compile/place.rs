@@ -1,14 +1,14 @@
 //! Directories and files that only this user can write: compiled code is native code, and is trusted like this program.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use rustix::process::geteuid;
-use tempfile::NamedTempFile;
+
+use crate::file::{self, Links, Regular};
 
 /// Writable by the group or by everybody.
 const OTHERS_WRITE: u32 = 0o022;
@@ -43,31 +43,14 @@ pub(super) fn private_dir(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens a file if it is one that only this user can write. `None` if there is none.
-pub(super) fn private_file(path: &Path) -> Result<Option<File>, String> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file.map_err(|error| format!("{}: {error}", path.display()))?,
+/// Opens a file of at most `most` bytes if it is one that only this user can write. `None` if there is none.
+pub(super) fn private_file(path: &Path, most: u64) -> Result<Option<Regular>, String> {
+    let Some(file) = file::open(path, Links::Refuse, most).map_err(|error| error.to_string())? else {
+        return Ok(None);
     };
-    let metadata = file.metadata().map_err(|error| format!("{}: {error}", path.display()))?;
-    if is_private(&metadata) { Ok(Some(file)) } else { Err(format!("{}: others can write it", path.display())) }
-}
-
-fn is_private(metadata: &Metadata) -> bool {
-    metadata.is_file() && metadata.uid() == geteuid().as_raw() && metadata.mode() & OTHERS_WRITE == 0
-}
-
-/// Writes a file for this user alone, whole or not at all.
-pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    // Created with mode 0600.
-    let mut file = NamedTempFile::new_in(dir)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let metadata = file.file().metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+    let private = metadata.uid() == geteuid().as_raw() && metadata.mode() & OTHERS_WRITE == 0;
+    if private { Ok(Some(file)) } else { Err(format!("{}: others can write it", path.display())) }
 }
 
 #[cfg(test)]
@@ -108,16 +91,16 @@ mod tests {
     fn only_files_of_this_user_are_opened() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("file");
-        assert!(private_file(&path).unwrap().is_none());
-        write(&path, &[b"a", b"b"]).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"ab");
-        assert!(private_file(&path).unwrap().is_some());
+        assert!(private_file(&path, 10).unwrap().is_none());
+        fs::write(&path, "x").unwrap();
+        chmod(&path, 0o600);
+        assert!(private_file(&path, 10).unwrap().is_some());
         chmod(&path, 0o666);
-        assert!(private_file(&path).is_err());
+        assert!(private_file(&path, 10).is_err());
+        chmod(&path, 0o600);
         let link = temporary.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(private_file(&link).is_err());
-        assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 2, "no temporary file is left");
+        assert!(private_file(&link, 10).is_err());
     }
 
     #[test]

@@ -42,7 +42,12 @@ fn read(pointer: String, members: Map<String, Value>, problems: &mut Vec<Diagnos
 }
 
 /// Reads the objects of an array.
-fn each<T>(fields: &mut Fields<'_>, name: &str, known: &[&str], read: impl Fn(&mut Fields<'_>) -> Option<T>) -> Vec<T> {
+pub(crate) fn each<T>(
+    fields: &mut Fields<'_>,
+    name: &str,
+    known: &[&str],
+    read: impl Fn(&mut Fields<'_>) -> Option<T>,
+) -> Vec<T> {
     let items = match fields.take(name) {
         None => return Vec::new(),
         Some(Value::Array(items)) => items,
