@@ -29,6 +29,13 @@ fn publish(project: &Project, guest_name: &str, reference: &str) -> Outcome {
     project.shiro(&format!("plugin publish {file} {reference}"))
 }
 
+/// Publishes over what is there.
+#[must_use = "say which exit code is expected: `.exits(0)`"]
+fn replace(project: &Project, guest_name: &str, reference: &str) -> Outcome {
+    let file = guest(guest_name).display().to_string();
+    project.shiro(&format!("plugin publish -replace {file} {reference}"))
+}
+
 /// A project that has `hello` from a registry.
 fn added(registry: &Registry) -> Project {
     let project = project();
@@ -110,13 +117,13 @@ fn a_component_that_was_tampered_with_is_refused() {
     bytes[last] ^= 1;
     fs::write(&file, &bytes).expect("change the component");
     for verb in ["run", "validate", "plugin verify"] {
-        project.shiro(verb).exits(3).says("its content is not what its name says").says("shiro plugin fetch");
+        project.shiro(verb).exits(3).says("not the component that shiro.lock pins").says("shiro plugin fetch");
     }
     project.shiro("plugin fetch").exits(0).says("hello: fetched");
     project.shiro("run").exits(0).says("Hello, World!");
     // Another component under the same name.
     fs::copy(guest("echo"), &file).expect("replace the component");
-    project.shiro("run").exits(3).says("its content is not what its name says").does_not_say("Hello");
+    project.shiro("run").exits(3).says("not the component that shiro.lock pins").does_not_say("Hello");
     fs::remove_file(&file).expect("remove it");
     std::os::unix::fs::symlink(guest("greet"), &file).expect("link it");
     project.shiro("run").exits(3).says("symbolic link");
@@ -170,7 +177,7 @@ fn an_update_shows_what_changes_and_asks_before_more_is_asked_for() {
     let registry = Registry::start();
     let project = added(&registry);
     let before = project.read(".shiro/shiro.lock");
-    publish(&project, "forbidden", &registry.reference("team/greet:1")).exits(0);
+    replace(&project, "forbidden", &registry.reference("team/greet:1")).exits(0);
     project.shiro("run").exits(0).says("Hello, World!");
     let shown =
         project.shiro("plugin update hello -dry-run").exits(0).says("asks for more").says("nothing was changed");
@@ -184,7 +191,7 @@ fn an_update_shows_what_changes_and_asks_before_more_is_asked_for() {
     assert!(!old.exists() && stored(&project).exists(), "what nothing pins is not kept");
 
     // Less needs nobody's word.
-    publish(&project, "greet", &registry.reference("team/greet:1")).exits(0);
+    replace(&project, "greet", &registry.reference("team/greet:1")).exits(0);
     project.shiro("plugin update hello").exits(0).says("no longer asks for");
     project.shiro("run -fresh").exits(0).says("Hello, World!");
     project.shiro("plugin update missing").exits(3).says("hello");
@@ -217,7 +224,7 @@ fn a_registry_that_serves_other_bytes_is_refused() {
 fn a_tag_that_moves_changes_nothing_that_is_pinned() {
     let registry = Registry::start();
     let project = added(&registry);
-    publish(&project, "echo", &registry.reference("team/greet:1")).exits(0);
+    replace(&project, "echo", &registry.reference("team/greet:1")).exits(0);
     fs::remove_dir_all(project.join(".shiro/store")).expect("remove the store");
     project.shiro("plugin fetch").exits(0);
     project.shiro("run").exits(0).says("Hello, World!");
@@ -378,42 +385,123 @@ fn a_signature_is_checked_when_it_is_added_and_ever_after() {
     }
 }
 
+/// A policy that requires a signature by this key of what comes from there.
+fn requiring(source: &str, key: &KeyPair) -> String {
+    json!({ "version": 1, "types": {}, "signatures": [{ "source": source, "signers": [key.public()] }] }).to_string()
+}
+
 #[test]
-fn trust_says_whose_signatures_are_required() {
+fn a_policy_says_whose_signatures_are_required() {
     let registry = Registry::start();
     let project = project();
     let (ours, other) = (KeyPair::new(), KeyPair::new());
     fs::copy(guest("greet"), project.join("greet.wasm")).expect("copy the component");
     let component = fs::read(project.join("greet.wasm")).expect("read it");
     let reference = registry.reference("team/greet:1");
-    let trust = |source: &str, key: &KeyPair| {
-        let trust = json!({ "version": 1, "require": [{ "source": source, "keys": [key.public()] }] });
-        project.write(".shiro/trust.json", &trust.to_string());
-    };
-    let ours_only = registry.reference("team/*");
-    trust(&ours_only, &ours);
-    project.shiro(&format!("plugin publish greet.wasm {reference}")).exits(0);
+    project.write(".shiro/policy.json", &requiring(&registry.reference("team/*"), &ours));
+    let publish = format!("plugin publish greet.wasm {reference} -replace");
+    project.shiro(&publish).exits(0);
     let add = format!("plugin add {reference} -as hello");
-    project.shiro(&add).exits(3).says("it has no signature, and one is required");
+    project.shiro(&add).exits(3).says("it has no signature, and .shiro/policy.json requires one").says("minisign -Sm");
     project.write("greet.wasm.minisig", &other.sign(&component));
-    project.shiro(&format!("plugin publish greet.wasm {reference}")).exits(0);
+    project.shiro(&publish).exits(0);
     project.shiro(&add).exits(3).says("another key");
-    project.shiro(&format!("{add} -key {}", other.public())).exits(3).says("trust.json does not name");
+    project.shiro(&format!("{add} -key {}", other.public())).exits(3).says("policy.json requires").says(&ours.public());
     project.write("greet.wasm.minisig", &ours.sign(&component));
-    project.shiro(&format!("plugin publish greet.wasm {reference}")).exits(0);
+    project.shiro(&publish).exits(0);
     project.shiro(&add).exits(0).says(&ours.public());
     project.shiro("run").exits(0).says("Hello, World!");
 
     change_lock(&project, |lock| drop(lock["plugins"]["hello"].as_object_mut().expect("an entry").remove("signature")));
-    project.shiro("run").exits(3).says("requires a signature");
+    for verb in ["run", "validate", "plugin verify", "plugin fetch"] {
+        project
+            .shiro(verb)
+            .exits(3)
+            .says("policy.json requires a signature by")
+            .says(&format!("plugin add {reference}"));
+    }
+    project.shiro("plugin list").exits(0).says("pinned, not signed as required");
     // A file that nothing pins is refused too, where everything must be signed.
     fs::remove_file(project.join(".shiro/shiro.lock")).expect("remove the lock file");
     project.install_guest("greet", "hello");
     project.shiro("run -fresh").exits(0);
-    trust("*", &ours);
-    project.shiro("run -fresh").exits(3).says("requires a signature");
-    project.write(".shiro/trust.json", "{");
-    project.shiro("run -fresh").exits(3).says("trust.json").says("it looks like");
+    project.write(".shiro/policy.json", &requiring("*", &ours));
+    project.shiro("run -fresh").exits(3).says("requires a signature").says("shiro plugin add FILE");
+    project.write(".shiro/policy.json", r#"{ "version": 1, "types": {}, "signatures": [{ "signers": ["RWx"] }] }"#);
+    project.shiro("run -fresh").exits(2).says("policy.json:1:").says("not a minisign public key");
+}
+
+#[test]
+fn an_operator_can_require_signatures_that_the_repository_does_not() {
+    let mut project = project();
+    let (ours, other) = (KeyPair::new(), KeyPair::new());
+    let component = fs::read(guest("greet")).expect("read the component");
+    fs::write(project.join("greet.wasm"), &component).expect("copy it");
+    project.write("greet.wasm.minisig", &ours.sign(&component));
+    project.shiro(&format!("plugin add greet.wasm -as hello -key {}", ours.public())).exits(0);
+    project.write("operator.json", &requiring("*", &ours));
+    project.shiro("run -fresh -policy operator.json").exits(0).says("Hello, World!");
+    project.shiro("plugin verify -policy operator.json").exits(0).says("hello: OK");
+
+    // Both must be satisfied, and neither takes anything away from the other.
+    project.write(".shiro/policy.json", &requiring("plugins/*", &other));
+    project.shiro("run -fresh").exits(3).says("policy.json requires").says(&other.public());
+    let both = project.shiro("run -fresh -policy operator.json").exits(3);
+    both.says(".shiro/policy.json and operator.json: no signer satisfies all");
+    fs::remove_file(project.join(".shiro/policy.json")).expect("remove the repository's");
+
+    project.env("SHIRO_POLICY", "operator.json");
+    change_lock(&project, |lock| drop(lock["plugins"]["hello"].as_object_mut().expect("an entry").remove("signature")));
+    project.shiro("run -fresh").exits(3).says("operator.json requires a signature by");
+    let unsigned = "plugin add other.wasm -as second";
+    fs::copy(guest("echo"), project.join("other.wasm")).expect("copy another");
+    project.shiro(unsigned).exits(3).says("it has no signature, and operator.json requires one");
+    assert!(!project.read(".shiro/shiro.lock").contains("second"));
+}
+
+#[test]
+fn a_tag_is_not_taken_over_by_accident() {
+    let registry = Registry::start();
+    let project = project();
+    let reference = registry.reference("team/greet:1");
+    publish(&project, "greet", &reference).exits(0);
+    let there = publish(&project, "echo", &reference).exits(3).says("is there already, with another component");
+    there.says("-replace").says("another tag");
+    project.shiro(&format!("plugin add {reference} -as hello")).exits(0);
+    project.shiro("run").exits(0).says("Hello, World!");
+    publish(&project, "greet", &reference).exits(0).says("published already");
+
+    // A signature may come to a component that has none, and does not get lost by accident.
+    let key = KeyPair::new();
+    let component = fs::read(guest("greet")).expect("read the component");
+    fs::write(project.join("greet.wasm"), &component).expect("copy it");
+    project.write("greet.wasm.minisig", &key.sign(&component));
+    project.shiro(&format!("plugin publish greet.wasm {reference}")).exits(0).says("published");
+    project.shiro(&format!("plugin inspect {reference}")).exits(0);
+    publish(&project, "greet", &reference).exits(3).says("it is signed there, and this is not").says("-replace");
+    replace(&project, "echo", &reference).exits(0).says("published");
+}
+
+#[test]
+fn a_registry_that_is_busy_is_asked_again() {
+    let registry = Registry::start();
+    let project = project();
+    let reference = registry.reference("team/greet:1");
+    publish(&project, "greet", &reference).exits(0);
+    let address = format!("http://{}", registry.host());
+    // Sends on to the registry, but for every other request.
+    let busy = Server::start(move |number, request| match number % 2 {
+        0 => Answer::new(if number % 4 == 0 { 503 } else { 429 }, "").header("retry-after", "0"),
+        _ => Answer::new(307, "").header("location", format!("{address}{}", request.path)),
+    });
+    project.shiro(&format!("plugin add oci://127.0.0.1:{}/team/greet:1 -as hello", busy.port())).exits(0);
+    project.shiro("run").exits(0).says("Hello, World!");
+    assert!(busy.received().len() >= 4);
+
+    let never = Server::start(|_, _| Answer::new(429, "").header("retry-after", "3600"));
+    let refused = project.shiro(&format!("plugin add oci://127.0.0.1:{}/a:1", never.port())).exits(3);
+    refused.says("429").says("in 3600 s");
+    assert_eq!(never.received().len(), 1, "an hour is not waited for");
 }
 
 #[test]
@@ -423,7 +511,7 @@ fn what_is_published_follows_the_layout_and_can_be_reproduced() {
     project.env("SOURCE_DATE_EPOCH", "1700000000");
     let reference = registry.reference("team/greet:1");
     let first = publish(&project, "greet", &reference).exits(0);
-    assert_eq!(publish(&project, "greet", &reference).exits(0).stdout, first.stdout);
+    assert_eq!(replace(&project, "greet", &reference).exits(0).stdout, first.stdout);
     let digest = |title: &str| {
         let line = first.stdout.lines().find(|line| line.trim_start().starts_with(title));
         line.and_then(|line| line.split_whitespace().last()).expect("a digest").to_owned()
@@ -482,11 +570,11 @@ impl Drop for Stop<'_> {
 }
 
 #[test]
-fn the_trust_file_that_the_documentation_shows_is_valid() {
+fn the_policy_that_the_documentation_shows_is_valid() {
     let documentation = fs::read_to_string(crate::support::repository().join("docs/plugins.md")).expect("read it");
     let shown = documentation.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
-    let trust = shown.into_iter().find(|text| text.contains("\"require\"")).expect("it shows one");
+    let policy = shown.into_iter().find(|text| text.contains("\"signatures\"")).expect("it shows one");
     let project = project();
-    project.write(".shiro/trust.json", trust);
+    project.write(".shiro/policy.json", policy);
     project.shiro("plugin list").exits(0);
 }

@@ -1,5 +1,7 @@
-//! What everything that uses the network shares: whose certificates are trusted, and what stays on this machine.
+//! What everything that uses the network shares: whose certificates are trusted, whom an address reaches, and
+//! what stays on this machine.
 
+pub mod address;
 pub mod trust;
 
 use std::net::IpAddr;

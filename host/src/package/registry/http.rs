@@ -2,21 +2,28 @@
 //! to where it is less safe.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
 use reqwest::Response;
 use url::Url;
 
 use super::super::error::{PackageError, chain};
+use super::route::{Route, refusal};
 use crate::net::trust::trust;
 
 /// How often an answer may point elsewhere.
 const REDIRECTS: usize = 5;
 /// What is read of an answer that is an error.
 const ERROR_BYTES: u64 = 16 << 10;
+
+/// How often a request is sent at most, where the answer is that it may work later.
+const TRIES: u32 = 5;
+/// The longest that is waited between two of them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +34,14 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
     /// For a request and its answer, from end to end.
     pub(super) total: Duration,
+    /// Before a request is sent again, where the registry does not say; twice as long each time.
+    pub(super) pause: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(30), idle: seconds(60), total: seconds(600) }
+        Self { connect: seconds(30), idle: seconds(60), total: seconds(600), pause: Duration::from_millis(500) }
     }
 }
 
@@ -43,31 +52,73 @@ pub(super) struct Call {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// It is part of something that has to be begun again.
+    pub(super) once: bool,
 }
 
 impl Call {
     pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), once: false }
     }
+}
+
+/// Decides whether a request is sent again.
+pub(super) struct Retry {
+    left: u32,
+    pause: Duration,
+}
+
+impl Retry {
+    /// Waits as long as this answer asks for, and says so, if the request is to be sent again.
+    pub(super) async fn again(&mut self, response: &Response) -> bool {
+        if !may_work_later(response.status()) || self.left == 0 {
+            return false;
+        }
+        let pause = retry_after(response.headers()).unwrap_or(self.pause);
+        if pause > LONGEST_PAUSE {
+            return false;
+        }
+        self.left -= 1;
+        self.pause *= 2;
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
+/// The registry is busy, or broken for now.
+fn may_work_later(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504)
+}
+
+/// How long an answer asks to wait, in seconds. One that names a date is left to the usual pauses.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Sends requests.
 pub(super) struct Http {
     client: reqwest::Client,
+    route: Route,
+    pause: Duration,
     /// Why certificates are missing, if some are.
     problems: Vec<String>,
 }
 
 impl Http {
-    /// With the job's certificates and, unless everything stays on this machine, its proxies.
+    /// For a registry with this address, with the job's certificates and, unless everything stays on this machine, its
+    /// proxies.
     pub(super) fn new(
+        registry: &Url,
         job_env: &[(OsString, OsString)],
         loopback: bool,
         patience: Patience,
     ) -> Result<Self, PackageError> {
         let unusable = |what: String| PackageError::refused("http", format!("the HTTP client can't be set up: {what}"));
         let trust = trust(job_env).map_err(|error| unusable(error.to_string()))?;
+        let route = Route::new(registry, job_env);
         let mut builder = reqwest::Client::builder()
+            .dns_resolver(Arc::new(route.clone()))
             .tls_backend_preconfigured(trust.config)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
@@ -80,16 +131,36 @@ impl Http {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| unusable(chain(&error.without_url())))?;
-        Ok(Self { client, problems: trust.problems })
+        Ok(Self { client, route, pause: patience.pause, problems: trust.problems })
     }
 
-    /// Sends a request as it is.
+    /// For something that is begun again where the answer is that it may work later.
+    pub(super) fn retry(&self) -> Retry {
+        Retry { left: TRIES - 1, pause: self.pause }
+    }
+
+    /// Sends a request as it is, again where the answer is that it may work later.
     pub(super) async fn send(&self, call: Call) -> Result<Response, PackageError> {
-        let Call { method, url, headers, body } = call;
+        let mut retry = self.retry();
+        loop {
+            let response = self.once(call.clone()).await?;
+            if !retry.again(&response).await {
+                return Ok(response);
+            }
+        }
+    }
+
+    /// Sends a request as it is, once.
+    pub(super) async fn once(&self, call: Call) -> Result<Response, PackageError> {
+        let Call { method, url, headers, body, .. } = call;
+        self.route.check(&url)?;
         let host = place(&url);
         // A registry may insist on a length even where there is no body.
         let request = self.client.request(method, url).headers(headers).body(body);
         request.send().await.map_err(|error| {
+            if let Some(refused) = refusal(&error) {
+                return refused;
+            }
             let timeout = error.is_timeout();
             let what = chain(&error.without_url());
             let hint = if timeout {
@@ -182,6 +253,7 @@ pub(super) async fn failure(response: Response, what: &str) -> PackageError {
         message: Option<String>,
     }
     let status = response.status();
+    let wait = retry_after(response.headers());
     let host = place(response.url());
     let body = read(response, ERROR_BYTES, "the error").await.unwrap_or_default();
     let mut message = format!("{host}: {what}: {status}");
@@ -199,9 +271,15 @@ pub(super) async fn failure(response: Response, what: &str) -> PackageError {
         StatusCode::NOT_FOUND => {
             error("not-found").hint("check the path and the tag; a registry may also hide what needs a login")
         }
-        StatusCode::TOO_MANY_REQUESTS => {
-            error("rate-limit").hint("wait, or log in: registries give more to who they know")
+        StatusCode::TOO_MANY_REQUESTS => error("rate-limit")
+            .hint(format!("try again {}, or log in: registries give more to who they know", later(wait))),
+        status if may_work_later(status) => {
+            error("registry").hint(format!("try again {}, or ask whoever runs the registry", later(wait)))
         }
-        _ => error("registry").hint("try again, or ask whoever runs the registry"),
+        _ => error("registry").hint("ask whoever runs the registry"),
     }
+}
+
+fn later(wait: Option<Duration>) -> String {
+    wait.map_or_else(|| "later".to_owned(), |wait| format!("in {} s", wait.as_secs()))
 }

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! artifact      what a component looks like there
-//! http          bounded requests and answers
+//! http          bounded requests and answers, sent again where that may help
+//! route         which addresses they go to
 //! auth          logging in; credentials: what docker login left
 //! ```
 
@@ -11,6 +12,7 @@ mod artifact;
 mod auth;
 mod credentials;
 mod http;
+mod route;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +24,8 @@ use bytes::Bytes;
 use reqwest::Response;
 use url::Url;
 
+use self::artifact::{ANY_MANIFEST, MANIFEST, MANIFEST_BYTES, Upload};
 pub use self::artifact::{Artifact, Contents};
-use self::artifact::{MANIFEST, MANIFEST_BYTES, Upload};
 use self::http::{Call, Http, Patience, check_step, failure, read};
 use super::error::PackageError;
 use super::reference::Reference;
@@ -45,6 +47,15 @@ pub enum Access {
     Pull,
     /// Publish.
     Push,
+}
+
+/// How publishing ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It was published.
+    Now(Artifact),
+    /// It was there already.
+    Already(Artifact),
 }
 
 /// One repository of a registry.
@@ -78,7 +89,7 @@ impl Registry {
             .map_err(|error| PackageError::usage("bad-reference", format!("{reference}: {error}")))?;
         let actions = if access == Access::Push { "pull,push" } else { "pull" };
         Ok(Self {
-            http: Http::new(&job_env, reference.is_loopback(), patience)?,
+            http: Http::new(&base, &job_env, reference.is_loopback(), patience)?,
             scope: format!("repository:{}:{actions}", reference.path()),
             reference: reference.clone(),
             authorization: None,
@@ -143,14 +154,15 @@ impl Registry {
         Ok(bytes)
     }
 
-    /// Publishes a component under the reference's tag. What the tag stood for before, it stands for no more. Returns what
-    /// was published.
+    /// Publishes a component under the reference's tag. Where that stands for another one, or for a signed one that would
+    /// not be signed any more, only if `replace` says so.
     pub async fn publish(
         &mut self,
         component: Vec<u8>,
         contents: &Contents,
         minisign: Option<&str>,
-    ) -> Result<Artifact, PackageError> {
+        replace: bool,
+    ) -> Result<Published, PackageError> {
         let name = self.reference.to_string();
         let (Some(tag), None) = (self.reference.tag(), self.reference.digest()) else {
             let error =
@@ -160,6 +172,12 @@ impl Registry {
         let url = self.url(&format!("manifests/{tag}"))?;
         let upload = Upload::new(&component, contents, minisign);
         let artifact = Artifact::read(&upload.manifest, &name)?;
+        if !replace && let Some(there) = self.standing(&url, &name).await? {
+            if there.component == artifact.component && there.minisign == artifact.minisign {
+                return Ok(Published::Already(there));
+            }
+            check_place(&there, &artifact, &name)?;
+        }
         self.upload(upload.config.into()).await?;
         self.upload(component.into()).await?;
         let mut call = Call::new(Method::PUT, url);
@@ -167,17 +185,47 @@ impl Registry {
         call.body = upload.manifest.into();
         let response = self.call(call).await?;
         match response.status() {
-            StatusCode::CREATED | StatusCode::OK => Ok(artifact),
+            StatusCode::CREATED | StatusCode::OK => Ok(Published::Now(artifact)),
             _ => Err(failure(response, &format!("{name} was not taken")).await),
         }
     }
 
-    /// Uploads a blob, unless it is there.
+    /// The component that the tag with this manifest's address stands for; `None` if it is free.
+    async fn standing(&mut self, url: &Url, name: &str) -> Result<Option<Artifact>, PackageError> {
+        let mut call = Call::new(Method::GET, url.clone());
+        call.headers.insert(ACCEPT, HeaderValue::from_static(ANY_MANIFEST));
+        let response = self.call(call).await?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::OK => {
+                let bytes = read(response, MANIFEST_BYTES, "the manifest that is there").await?;
+                Artifact::read(&bytes, name).map(Some).map_err(|_| taken(name, "and is no component"))
+            }
+            _ => Err(failure(response, &format!("whether {name} is there is not known")).await),
+        }
+    }
+
+    /// Uploads a blob, unless it is there: once more from the beginning where the registry says that it may work later, since
+    /// what was begun may be gone.
     async fn upload(&mut self, blob: Bytes) -> Result<(), PackageError> {
+        let mut retry = self.http.retry();
+        loop {
+            let Some(response) = self.upload_once(blob.clone()).await? else { return Ok(()) };
+            if response.status() == StatusCode::CREATED {
+                return Ok(());
+            }
+            if !retry.again(&response).await {
+                return Err(failure(response, "an upload was not taken").await);
+            }
+        }
+    }
+
+    /// The answer to an upload; `None` if the blob is there already.
+    async fn upload_once(&mut self, blob: Bytes) -> Result<Option<Response>, PackageError> {
         let digest = Digest::of(&blob);
         let there = self.call(Call::new(Method::HEAD, self.url(&format!("blobs/{digest}"))?)).await?;
         if there.status() == StatusCode::OK {
-            return Ok(());
+            return Ok(None);
         }
         let mut call = Call::new(Method::POST, self.url("blobs/uploads/")?);
         call.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -195,11 +243,8 @@ impl Registry {
         let mut call = Call::new(Method::PUT, location);
         call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         call.body = blob;
-        let response = self.call(call).await?;
-        match response.status() {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(failure(response, "an upload was not taken").await),
-        }
+        call.once = true;
+        self.call(call).await.map(Some)
     }
 
     fn url(&self, rest: &str) -> Result<Url, PackageError> {
@@ -230,9 +275,28 @@ impl Registry {
         }
         match call.method {
             Method::GET | Method::HEAD => self.http.follow(call).await,
+            _ if call.once => self.http.once(call).await,
             _ => self.http.send(call).await,
         }
     }
+}
+
+/// Whether a component may take the place of another one without a word.
+fn check_place(there: &Artifact, artifact: &Artifact, name: &str) -> Result<(), PackageError> {
+    if there.component != artifact.component {
+        Err(taken(name, &format!("with another component ({})", there.component)))
+    } else if there.minisign.is_some() {
+        let what =
+            if artifact.minisign.is_some() { "with another signature" } else { "it is signed there, and this is not" };
+        Err(taken(name, what))
+    } else {
+        Ok(())
+    }
+}
+
+fn taken(name: &str, what: &str) -> PackageError {
+    PackageError::refused("tag-taken", format!("{name} is there already, {what}: nothing was published"))
+        .hint("publish it under another tag; -replace moves the tag for all who use it without a lock file")
 }
 
 fn wrong_digest(name: &str, what: &str, found: Digest, expected: Digest) -> PackageError {

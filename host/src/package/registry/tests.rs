@@ -70,8 +70,12 @@ fn manifest_of(component: &[u8]) -> Vec<u8> {
 }
 
 fn pull(reference: &Reference, job_env: &[(OsString, OsString)]) -> Result<Vec<u8>, PackageError> {
-    let patience =
-        Patience { connect: Duration::from_secs(5), idle: Duration::from_millis(300), total: Duration::from_secs(20) };
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        idle: Duration::from_millis(300),
+        total: Duration::from_secs(20),
+        pause: Duration::from_millis(1),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut registry = Registry::with(reference, Access::Pull, true, job_env.to_vec(), patience)?;
@@ -275,6 +279,99 @@ fn redirects_go_nowhere_that_is_worse_and_come_to_an_end() {
     let (https, http) = (Url::parse("https://a.example").unwrap(), Url::parse("http://a.example").unwrap());
     assert_eq!(check_step(&https, &http).unwrap_err().code, "bad-redirect");
     assert!(check_step(&http, &https).is_ok());
+}
+
+#[test]
+fn a_registry_that_is_busy_is_asked_again_and_not_for_ever() {
+    for status in ["429 Too Many Requests", "500 Oh no", "502 Bad Gateway", "503 Later", "504 Gateway Timeout"] {
+        let count = Arc::new(Mutex::new(0));
+        let server = Server::start(move |head, stream| {
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            match (*count % 3, head.contains("/manifests/")) {
+                (0, true) => respond(stream, "200 OK", "", &manifest_of(b"component")),
+                (0, false) => respond(stream, "200 OK", "", b"component"),
+                _ => respond(stream, status, "Retry-After: 0\r\n", b""),
+            }
+        });
+        assert_eq!(pull(&server.reference(), &[]).unwrap(), b"component", "{status}");
+        assert_eq!(server.requests().len(), 6);
+    }
+    let broken = Server::start(|_, stream| respond(stream, "503 Later", "", b""));
+    let error = pull(&broken.reference(), &[]).unwrap_err();
+    assert!(error.message.contains("503") && error.hint.unwrap().contains("try again later"));
+    assert_eq!(broken.requests().len(), 5);
+    let never = Server::start(|_, stream| respond(stream, "429 Slow down", "Retry-After: 3600\r\n", b""));
+    let error = pull(&never.reference(), &[]).unwrap_err();
+    assert_eq!((error.code, never.requests().len()), ("rate-limit", 1));
+    assert!(error.hint.unwrap().contains("in 3600 s"));
+    for status in ["404 Not Found", "501 Not Implemented"] {
+        let server = Server::start(move |_, stream| respond(stream, status, "", b""));
+        pull(&server.reference(), &[]).unwrap_err();
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+fn push(server: &Server, replace: bool) -> Result<Published, PackageError> {
+    let patience = Patience { pause: Duration::from_millis(1), ..Patience::default() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut registry = Registry::with(&server.reference(), Access::Push, true, Vec::new(), patience)?;
+        registry.publish(b"component".to_vec(), &Contents::default(), None, replace).await
+    })
+}
+
+#[test]
+fn an_upload_that_broke_is_begun_again() {
+    let broken = Arc::new(Mutex::new(2));
+    let server = Server::start(move |head, stream| {
+        let mut broken = broken.lock().unwrap();
+        // A client that sends a body waits for it to be read.
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+        let _ = stream.read(&mut [0; 4096]);
+        match head.split(' ').next().unwrap() {
+            "POST" => respond(stream, "202 Accepted", "Location: /v2/team/a/blobs/uploads/1\r\n", b""),
+            "PUT" if *broken > 0 && head.contains("uploads") => {
+                *broken -= 1;
+                respond(stream, "503 Later", "", b"")
+            }
+            "PUT" => respond(stream, "201 Created", "", b""),
+            _ => respond(stream, "404 Not Found", "", b""),
+        }
+    });
+    assert!(matches!(push(&server, false).unwrap(), Published::Now(_)));
+    let begun = server.requests().iter().filter(|head| head.starts_with("POST")).count();
+    assert_eq!(begun, 4, "two blobs, and twice more");
+}
+
+#[test]
+fn a_tag_that_stands_for_something_else_is_left_alone() {
+    for (manifest, code) in [
+        (manifest_of(b"other"), "tag-taken"),
+        (b"{}".to_vec(), "tag-taken"),
+        (Upload::new(b"component", &Contents::default(), Some("signature")).manifest, "tag-taken"),
+    ] {
+        let server = Server::start(move |_, stream| respond(stream, "200 OK", "", &manifest));
+        let error = push(&server, false).unwrap_err();
+        assert_eq!(error.code, code, "{}", error.message);
+        assert!(error.hint.unwrap().contains("-replace"));
+        assert!(server.requests().iter().all(|head| head.starts_with("GET")), "nothing was written");
+    }
+    let same = Server::start(|_, stream| respond(stream, "200 OK", "", &manifest_of(b"component")));
+    assert!(matches!(push(&same, false).unwrap(), Published::Already(_)));
+    assert_eq!(same.requests().len(), 1);
+}
+
+#[test]
+fn a_registry_sends_no_one_deeper_into_a_network() {
+    for location in ["http://169.254.169.254/latest", "http://metadata.google.internal/x"] {
+        let answer = format!("Location: {location}\r\n");
+        let server = Server::start(move |_, stream| respond(stream, "307 Temporary Redirect", &answer, b""));
+        assert_eq!(pull(&server.reference(), &[]).unwrap_err().code, "bad-address", "{location}");
+    }
+    let realm = "WWW-Authenticate: Bearer realm=\"http://169.254.169.254/token\",service=\"reg\"\r\n";
+    let server = Server::start(move |_, stream| respond(stream, "401 Unauthorized", realm, b""));
+    assert_eq!(pull(&server.reference(), &[]).unwrap_err().code, "bad-address");
 }
 
 #[test]

@@ -11,7 +11,6 @@
 //! Redirects are the guest's business, and their targets are checked like any other. There are no cookies, and nothing is
 //! decompressed.
 
-mod address;
 mod body;
 mod client;
 mod error;

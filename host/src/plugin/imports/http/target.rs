@@ -6,8 +6,8 @@ use http::Method;
 use http::uri::Uri;
 use url::{Host, Url};
 
-use super::address::{Reach, is_metadata_name, reach};
 use crate::capability::{Destination, Grants, NetworkPermission, Origin, PrivateRanges};
+use crate::net::address::{Reach, is_metadata_name, reach};
 
 /// The longest URL.
 const URL_BYTES: usize = 32 << 10;

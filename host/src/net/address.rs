@@ -6,7 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Whom an address reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub enum Reach {
     /// A host on the internet.
     Global,
     /// Anything else: this machine, its network, or nobody.
@@ -80,7 +80,7 @@ const fn v6(s: [u16; 8], length: u8) -> Ipv6Net {
 }
 
 /// Whom this address reaches.
-pub(super) fn reach(address: IpAddr) -> Reach {
+pub fn reach(address: IpAddr) -> Reach {
     match address {
         IpAddr::V4(address) => reach_v4(address),
         IpAddr::V6(address) => reach_v6(address),
@@ -88,7 +88,7 @@ pub(super) fn reach(address: IpAddr) -> Reach {
 }
 
 /// Whether this host name (or address, in any spelling that `url` accepts) is a metadata service's.
-pub(super) fn is_metadata_name(host: &str) -> bool {
+pub fn is_metadata_name(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     METADATA_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
