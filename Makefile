@@ -29,13 +29,13 @@ run: build ## Run the approval workflow: prepare, notify, pause; resume, deploy,
 test: setup test-tools ## Run every test
 	$(CARGO) test $(LOCKED) --workspace
 
-test-tools: ## Install what the tests drive: an emulator of GitLab's runner, a registry
+test-tools: ## Install what the tests drive: an emulator of GitLab's runner, a registry, tool chains
 	@./tests/tools/install.sh "$(TOOLS)"
 
 torture: setup ## Kill shiro 10,000 times at random moments and check that nothing is lost or repeated
 	SHIRO_TORTURE_KILLS=10000 $(CARGO) test $(LOCKED) -p shiro --test integration -- two_hundred_kills --nocapture
 
-bench: setup ## Measure against the targets in docs/performance.md (release build)
+bench: setup test-tools ## Measure against the targets in docs/performance.md (release build)
 	$(CARGO) build $(LOCKED) --release -p shiro
 	@./tests/bench/run.sh "$(TARGET_DIR)/release/shiro" "$(TOOLS)"
 

@@ -38,5 +38,7 @@ void *shiro_allocate(size_t size);
 /* A text with a NUL at its end. */
 char *shiro_copy(const void *bytes, size_t length);
 char *shiro_vformat(const char *format, va_list args);
+/* As the description has them. */
+void shiro_add_permissions(shiro_text *text, const shiro_permissions *permissions);
 
 #endif

@@ -123,10 +123,7 @@ static bool fail(const exchange *e, enum kind kind, const char *detail) {
     case INVALID_REQUEST:
       return shiro_permanent(to, "http_invalid_request", "the request can't be sent: %s", detail);
     case DENIED:
-      return shiro_permanent(to, "denied",
-                             "the request to %s was denied: %s (hint: the step type has to ask for it in its description, as "
-                             "\"permissions\": { \"network\": [{ \"url\": \"%s\" }] }, and be granted it)",
-                             origin, detail, origin);
+      return shiro_permanent(to, "denied", "the request to %s was denied: %s", origin, detail);
     case DNS:
       return shiro_transient(to, "http_dns", "the host of %s could not be found: %s", origin, detail);
     case CONNECT:

@@ -35,7 +35,8 @@ SHIRO_EXPORT("shiro:step/step@0.1.0#describe") shiro_span *shiro_export_describe
   shiro_add_string(&text, shiro_step.summary);
   add_member(&text, "config_schema", shiro_step.config_schema);
   add_member(&text, "output_schema", shiro_step.output_schema);
-  add_member(&text, "permissions", shiro_step.permissions);
+  shiro_add(&text, ",\"permissions\":");
+  shiro_add_permissions(&text, &shiro_step.permissions);
   shiro_add(&text, "}");
   answer = (shiro_span){text.data, text.length};
   return &answer;

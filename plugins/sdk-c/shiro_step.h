@@ -1,6 +1,6 @@
 /*
- * Write a step type for shiro in C: a step type is a WebAssembly component, and this header with its three sources is all
- * that stands between a function and the component's interface.
+ * Write a step type for shiro in C: a step type is a WebAssembly component, and this header with its sources is all that
+ * stands between a function and the component's interface.
  *
  *     const shiro_type shiro_step = {
  *         .name = "text.greet",
@@ -41,14 +41,63 @@
 
 /* ---- The step type ------------------------------------------------------------------------------------------------ */
 
-/* What a step type is. The last three are JSON; NULL is for "anything goes", and "asks for nothing". */
+/* A list of texts: SHIRO_LIST("one", "two"). */
+#define SHIRO_LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+typedef const char *const *shiro_list;
+
+/* HTTP requests to the scheme, host and port of a URL, whose host may be `*.example.com`. */
+typedef struct {
+  const char *url;
+  shiro_list methods;      /* only with these, in upper case; NULL for any */
+  const char *path_prefix; /* only to paths below this, segment by segment, e.g. `/v1/`; NULL for any */
+} shiro_network;
+
+/* Running a program. */
+typedef struct {
+  const char *program;      /* its name, or `*` for any */
+  shiro_list args;          /* patterns: a text is itself, `*` any one argument, `**` at the end any further ones; NULL for any */
+  const char *working_dir;  /* where it may run, or below: relative to the project's directory, which NULL is; `/` anywhere */
+  shiro_list environment;   /* the variables of the job that it inherits: names, or the beginning of one and `*` */
+  bool inherit_environment; /* all of them, with every secret among them */
+} shiro_program;
+
+/* The files of a directory, for fopen and its like. */
+typedef struct {
+  const char *path; /* relative to the project's directory, or absolute: the step finds it under this name */
+  bool read_write;
+} shiro_directory;
+
+/* Limits of one attempt that a step would like raised; 0 where the usual ones do. A policy sets them. */
+typedef struct {
+  uint32_t memory_mib;    /* memory */
+  uint32_t cpu_seconds;   /* time in which it computes */
+  uint32_t wall_seconds;  /* time in all */
+  uint32_t output_mib;    /* what it returns */
+  uint32_t log_mib;       /* what it writes to its log, stdout and stderr */
+  uint32_t files_mib;     /* what it writes to files */
+  uint32_t http_mib;      /* HTTP bodies in each direction */
+  uint32_t open_requests; /* HTTP requests in flight at once; more wait */
+} shiro_limits;
+
+/* What a step type asks for. What it gets is for whoever runs the workflow to decide. `{config.key}` in a URL, a program or a
+ * path stands for what the user configured, and nothing else. The arrays end with a `{0}`. */
+typedef struct {
+  const shiro_network *network;
+  const shiro_program *process;
+  shiro_list environment;       /* variables of the job that it sees, with getenv: names, or the beginning of one and `*` */
+  shiro_list secrets;           /* secret variables of the job that it sees, each by its name */
+  const shiro_directory *files; /* directories that it reads or writes */
+  shiro_limits limits;          /* what it is likely to need */
+} shiro_permissions;
+
+/* What a step type is. The schemas are JSON; NULL is for "anything goes". */
 typedef struct {
   const char *name;          /* what users write in `type`: dotted, lower case, e.g. `slack.notify` */
   const char *version;       /* the plugin's, best a semantic version */
   const char *summary;       /* one sentence that says what it does */
   const char *config_schema; /* JSON Schema 2020-12 of `config` */
   const char *output_schema; /* JSON Schema 2020-12 of the output */
-  const char *permissions;   /* e.g. {"network":[{"url":"{config.url}"}],"process":[{"program":"git"}]} */
+  shiro_permissions permissions; /* what it asks for, e.g. {.network = (const shiro_network[]){{.url = "{config.url}"}, {0}}} */
 } shiro_type;
 
 /* For you to define. */

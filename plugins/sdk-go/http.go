@@ -204,9 +204,6 @@ func (e *HTTPError) Failure() *Failure {
 	}
 	message := e.Error()
 	switch e.Kind {
-	case HTTPDenied:
-		message += fmt.Sprintf(" (hint: the step type has to ask for it in its description, as \"permissions\": "+
-			"{ \"network\": [{ \"url\": \"%s\" }] }, and be granted it)", e.Origin)
 	case HTTPTLS:
 		message += " (hint: a private certificate authority has to be known to shiro)"
 	case HTTPDNS, HTTPConnect, HTTPTimeout, HTTPBadResponse:

@@ -51,52 +51,13 @@ type Type struct {
 	Permissions Permissions
 }
 
-// Permissions are what a step type asks for. What it gets is for whoever runs the workflow to decide.
-// wit/description.schema.json says what each may hold.
-type Permissions struct {
-	// Network lists where it sends HTTP requests to.
-	Network []Network
-	// Process lists the programs it runs.
-	Process []Process
-	// More are permissions of other kinds, by their names in the description.
-	More map[string]any
-}
-
-// Network is HTTP requests to the scheme, host and port of a URL.
-type Network struct {
-	// URL is the URL. `{config.key}` in it stands for what the user configured.
-	URL string `json:"url"`
-}
-
-func (p Permissions) document() map[string]any {
-	all := map[string]any{}
-	if len(p.Network) > 0 {
-		all["network"] = p.Network
-	}
-	if len(p.Process) > 0 {
-		all["process"] = p.Process
-	}
-	for kind, asked := range p.More {
-		all[kind] = asked
-	}
-	return all
-}
-
-// Process is running a program.
-type Process struct {
-	// Program is its name, or `*` for any.
-	Program string `json:"program"`
-	// InheritEnvironment hands it the job's environment, with every secret in it.
-	InheritEnvironment bool `json:"inherit_environment,omitempty"`
-}
-
 type description struct {
 	Name         string         `json:"name"`
 	Version      string         `json:"version"`
 	Summary      string         `json:"summary"`
 	ConfigSchema *Schema        `json:"config_schema"`
 	OutputSchema *Schema        `json:"output_schema"`
-	Permissions  map[string]any `json:"permissions,omitempty"`
+	Permissions  Permissions `json:"permissions,omitzero"`
 }
 
 // registered is the one step type of this component.
@@ -114,7 +75,7 @@ func Register[C, O any](t Type, run func(config C) (O, error)) {
 		return marshal(description{
 			Name: t.Name, Version: t.Version, Summary: t.Summary,
 			ConfigSchema: SchemaOf(reflect.TypeFor[C](), true), OutputSchema: SchemaOf(reflect.TypeFor[O](), false),
-			Permissions: t.Permissions.document(),
+			Permissions: t.Permissions,
 		})
 	}
 	registered.run = func(raw []byte) ([]byte, error) {

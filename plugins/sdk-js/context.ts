@@ -1,5 +1,6 @@
 /** What a step may know of the run it is part of. */
 import * as host from 'shiro:step/context@0.1.0';
+import { getEnvironment } from 'wasi:cli/environment@0.2.12';
 
 /** The workflow's name. */
 export const workflow = (): string => host.workflow();
@@ -16,3 +17,5 @@ export function timeLeftMs(): number | undefined {
   const left = host.timeLeftMs();
   return left === undefined ? undefined : Number(left);
 }
+/** A variable of the job, if it is there and granted. Needs an `environment` or a `secrets` permission. */
+export const variable = (name: string): string | undefined => getEnvironment().find(([known]) => known === name)?.[1];

@@ -44,6 +44,10 @@ declare module 'shiro:step/process@0.1.0' {
   export function run(command: Command): Completed;
 }
 
+declare module 'wasi:cli/environment@0.2.12' {
+  export function getEnvironment(): [string, string][];
+}
+
 declare module 'wasi:random/random@0.2.12' {
   export function getRandomBytes(length: bigint): Uint8Array;
 }

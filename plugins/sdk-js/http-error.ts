@@ -30,7 +30,7 @@ export class HttpError extends Error {
   get failure(): Failure {
     const code = this.kind === 'denied' ? 'denied' : `http_${this.kind.replace('-', '_')}`;
     const transient = ['dns', 'connect', 'timeout', 'bad-response'].includes(this.kind);
-    return new Failure(transient ? 'transient' : 'permanent', code, this.message + hint(this.kind, this.origin));
+    return new Failure(transient ? 'transient' : 'permanent', code, this.message + hint(this.kind));
   }
 
   /** The error that a host's code stands for. */
@@ -61,13 +61,9 @@ function explain(kind: HttpErrorKind, origin: string, detail: string): string {
   }
 }
 
-function hint(kind: HttpErrorKind, origin: string): string {
-  if (kind === 'denied') {
-    const asked = `"permissions": { "network": [{ "url": "${origin}" }] }`;
-    return ` (hint: the step type has to ask for it in its description, as ${asked}, and be granted it)`;
-  }
-  return kind === 'tls' ? ' (hint: a private certificate authority has to be known to shiro)' : '';
-}
+/** What to do, where the host can't know: what it did not allow, it says itself. */
+const hint = (kind: HttpErrorKind): string =>
+  kind === 'tls' ? ' (hint: a private certificate authority has to be known to shiro)' : '';
 
 /** The reason that comes with some codes. */
 function given(code: ErrorCode): string | undefined {

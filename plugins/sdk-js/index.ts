@@ -28,27 +28,16 @@ import { engine, u64 } from './engine.ts';
 import { Failure, qualified, UNEXPECTED } from './failure.ts';
 import { installGlobals, seedRandom } from './globals.ts';
 import * as log from './log.ts';
+import type { Permissions } from './permissions.ts';
 import { type FromSchema, type Schema, withDefaults } from './schema.ts';
 
 export * as context from './context.ts';
 export { Failure, type FailureKind } from './failure.ts';
 export * as http from './http.ts';
 export * as log from './log.ts';
+export type { Access, Limits, Permissions } from './permissions.ts';
 export * as process from './process.ts';
 export type { FromSchema, Schema } from './schema.ts';
-
-/**
- * What a step type asks for, as `permissions` in wit/description.schema.json has it. What it gets is for whoever runs the
- * workflow to decide.
- */
-export interface Permissions {
-  /** HTTP requests to the scheme, host and port of a URL. `{config.key}` in it stands for what the user configured. */
-  network?: { url: string; [more: string]: unknown }[];
-  /** Programs it runs, `*` for any. */
-  process?: { program: string; inherit_environment?: boolean; [more: string]: unknown }[];
-  /** Other kinds of permissions, by their names in the description. */
-  [kind: string]: unknown;
-}
 
 /** A step type. */
 export interface StepType<C extends Schema, O extends Schema> {

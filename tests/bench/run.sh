@@ -29,9 +29,8 @@ cargo build --quiet --locked --manifest-path "$here/../../Cargo.toml" -p shiro-t
 javascript=$tools/bench-javascript
 if ! [ -f "$javascript/echo.wasm" ]; then
     mkdir -p "$javascript"
-    cp "$here/javascript/"* "$javascript"
-    (cd "$javascript" && npm install --silent --no-audit --no-fund &&
-        npx jco componentize step.js --wit "$here/../../wit" --world-name plugin --disable http fetch-event -o echo.wasm)
+    "$tools/languages/node_modules/.bin/jco" componentize "$here/javascript/step.js" --wit "$here/../../wit" \
+        --world-name plugin --disable http fetch-event -o "$javascript/echo.wasm"
 fi
 exec python3 "$here/bench.py" --shiro "$shiro" --peers "$tools/peers/bin" \
     --guests "$guests/wasm32-wasip2/plugin/examples" --javascript "$javascript/echo.wasm" "$@"

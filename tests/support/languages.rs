@@ -8,8 +8,31 @@ use std::thread;
 
 use super::{Outcome, Project, SHIRO, repository};
 
-/// The languages, by the names that `-lang` has.
-pub(crate) const LANGUAGES: [&str; 6] = ["rust", "js", "ts", "python", "c", "go"];
+/// The languages, by the names that `-lang` has, and JavaScript with its other engine.
+pub(crate) const LANGUAGES: [&str; 7] = ["rust", "js", "ts", "python", "c", "go", STARLINGMONKEY];
+
+/// JavaScript on StarlingMonkey.
+const STARLINGMONKEY: &str = "starlingmonkey";
+
+/// What `plugin new` is told of a language.
+pub(crate) fn flags(language: &str) -> &[&str] {
+    match language {
+        STARLINGMONKEY => &["-lang", "js", "-engine", STARLINGMONKEY],
+        "rust" => &["-lang", "rust"],
+        "js" => &["-lang", "js"],
+        "ts" => &["-lang", "ts"],
+        "python" => &["-lang", "python"],
+        "c" => &["-lang", "c"],
+        "go" => &["-lang", "go"],
+        other => panic!("{other} is no language"),
+    }
+}
+
+/// Makes a plugin's folder in a project.
+#[must_use = "say which exit code is expected: `.exits(0)`"]
+pub(crate) fn new(project: &Project, name: &str, language: &str) -> Outcome {
+    project.shiro_args(["plugin", "new", name].iter().chain(flags(language)))
+}
 
 /// The step type that every template is: for each language a component.
 pub(crate) fn template(language: &str) -> PathBuf {
@@ -27,7 +50,7 @@ pub(crate) fn template(language: &str) -> PathBuf {
 fn build_template(language: &str) -> PathBuf {
     let project = tools();
     let name = type_name(language);
-    project.shiro_args(["plugin", "new", &name, "-lang", language]).exits(0).says(&format!("cd {name}"));
+    new(&project, &name, language).exits(0).says(&format!("cd {name}"));
     build(&project, &name).exits(0).says("sha256:");
     let component = kept().join(format!("{name}.wasm"));
     fs::copy(project.join(&name).join(format!("{name}.wasm")), &component).expect("keep the component");
@@ -83,6 +106,13 @@ pub(crate) fn tools() -> Project {
         }
     }
     project
+}
+
+/// Where what these tests compile is kept from one to the next: some take seconds.
+pub(crate) fn share_compiled(project: &mut Project) {
+    let dir = kept().join("compiled");
+    project.env("SHIRO_CACHE_DIR", dir.display().to_string());
+    project.env("SHIRO_CACHE_KEY", "of no worth beyond these tests: they compile components once");
 }
 
 /// A plugin of `examples/plugins`, built as its README says.

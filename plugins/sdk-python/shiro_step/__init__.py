@@ -37,5 +37,6 @@ refuse.
 from . import context, http, log, process
 from ._step import describe, run, step
 from .failure import Failure, Kind
+from .permissions import Network, Permissions
 
-__all__ = ["Failure", "Kind", "context", "describe", "http", "log", "process", "run", "step"]
+__all__ = ["Failure", "Kind", "Network", "Permissions", "context", "describe", "http", "log", "process", "run", "step"]

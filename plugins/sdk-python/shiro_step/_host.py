@@ -2,17 +2,18 @@
 
 try:
     from componentize_py_types import Err, Ok
-    from wit_world.imports import context, log, monotonic_clock, outgoing_handler, poll, process, streams
+    from wit_world.imports import context, environment, log, monotonic_clock, outgoing_handler, poll, process, streams
     from wit_world.imports import shiro_step_types as step_types
     from wit_world.imports import wasi_http_types as http_types
 except ImportError:
-    context = log = monotonic_clock = outgoing_handler = poll = process = streams = step_types = http_types = None
+    context = environment = log = monotonic_clock = outgoing_handler = poll = process = streams = step_types = http_types = None
     Err = Ok = None
 
 __all__ = [
     "Err",
     "Ok",
     "context",
+    "environment",
     "http_types",
     "log",
     "monotonic_clock",

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from . import _host, log, schema
 from .failure import Failure
+from .permissions import Permissions
 
 
 @dataclass
@@ -27,7 +28,7 @@ def step(
     name: str,
     version: str,
     summary: str,
-    permissions: dict[str, Any] | None = None,
+    permissions: Permissions | None = None,
     config_schema: schema.Schema | None = None,
     output_schema: schema.Schema | None = None,
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
@@ -36,7 +37,8 @@ def step(
     The function takes the config and returns the output. Their schemas come from its annotations, best two dataclasses,
     unless they are given; without either, the config is a dict and anything goes.
 
-    `permissions` is what the step asks for, e.g. `{"network": [{"url": "{config.url}"}], "process": [{"program": "git"}]}`.
+    `permissions` is what the step asks for, e.g. `Permissions(network=[Network("{config.url}")])`: see
+    `shiro_step.permissions`.
     """
 
     def register(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -51,8 +53,8 @@ def step(
             "config_schema": schema.of(config, closed=True) if config_schema is None else config_schema,
             "output_schema": schema.of(returned, closed=False) if output_schema is None else output_schema,
         }
-        if permissions:
-            document["permissions"] = permissions
+        if permissions is not None:
+            document["permissions"] = permissions.document()
         _registered = _Registered(name, document, function, config)
         return function
 

@@ -1,6 +1,9 @@
 """What a step may know of the run it is part of."""
 
+import os
+
 from ._host import context as _host
+from ._host import environment as _environment
 
 
 def workflow() -> str:
@@ -32,3 +35,13 @@ def time_left() -> float | None:
     """Seconds until the host ends this attempt, if it has a limit."""
     left = _host.time_left_ms() if _host else None
     return None if left is None else left / 1000
+
+
+def variable(name: str) -> str | None:
+    """A variable of the job, if it is there and granted. Needs an `environment` or a `secrets` permission.
+
+    `os.environ` is that of the build: a component is a snapshot.
+    """
+    if _environment is None:
+        return os.environ.get(name)
+    return dict(_environment.get_environment()).get(name)

@@ -36,12 +36,8 @@ class HttpError(Exception):
         return make(code, f"{self}{self._hint()}")
 
     def _hint(self) -> str:
-        if self.kind == "denied":
-            asked = f'"permissions": {{ "network": [{{ "url": "{self.origin}" }}] }}'
-            return f" (hint: the step type has to ask for it in its description, as {asked}, and be granted it)"
-        if self.kind == "tls":
-            return " (hint: a private certificate authority has to be known to shiro)"
-        return ""
+        # What the host did not allow, it says itself.
+        return " (hint: a private certificate authority has to be known to shiro)" if self.kind == "tls" else ""
 
 
 def from_code(code: Any, origin: str) -> HttpError:

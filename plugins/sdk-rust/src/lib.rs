@@ -65,6 +65,6 @@ pub mod process;
 pub mod component;
 
 pub use failure::{Failure, FailureKind};
-pub use permissions::Permissions;
+pub use permissions::{Limits, Permissions};
 pub use step::Step;
 pub use text::Text;

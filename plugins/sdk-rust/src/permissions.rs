@@ -58,10 +58,34 @@ struct Directory {
     access: &'static str,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Limits {
+/// Limits of one attempt that a step would like raised; `None` where the usual ones do. They are for a policy to set: this
+/// says what the step is likely to need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Memory, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
-    memory_mib: Option<u32>,
+    pub memory_mib: Option<u32>,
+    /// Time in which it computes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u32>,
+    /// Time in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_seconds: Option<u32>,
+    /// What it returns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_mib: Option<u32>,
+    /// What it writes to its log, stdout and stderr.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_mib: Option<u32>,
+    /// What it writes to files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files_mib: Option<u32>,
+    /// HTTP bodies in each direction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_mib: Option<u32>,
+    /// HTTP requests in flight at once; more wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_requests: Option<u32>,
 }
 
 impl Limits {
@@ -152,6 +176,12 @@ impl Permissions {
         self
     }
 
+    /// Other limits than the usual ones.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -172,6 +202,7 @@ mod tests {
             .secret("TOKEN")
             .read("in")
             .read_write("out")
+            .limits(Limits { log_mib: Some(8), ..Limits::default() })
             .memory_mib(512);
         assert_eq!(
             serde_json::to_value(permissions).unwrap(),
@@ -181,7 +212,7 @@ mod tests {
                 "environment": ["CI_*"],
                 "secrets": ["TOKEN"],
                 "files": [{ "path": "in", "access": "read" }, { "path": "out", "access": "read-write" }],
-                "limits": { "memory_mib": 512 },
+                "limits": { "memory_mib": 512, "log_mib": 8 },
             })
         );
         assert!(Permissions::default().is_empty());

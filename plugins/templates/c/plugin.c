@@ -17,7 +17,7 @@ const shiro_type shiro_step = {
         "\"status\":{\"type\":\"integer\",\"minimum\":100,\"maximum\":599,\"description\":\"The status that it answered with.\"},"
         "\"ok\":{\"type\":\"boolean\",\"description\":\"Whether that is the expected one.\"}"
         "},\"required\":[\"status\",\"ok\"]}",
-    .permissions = "{\"network\":[{\"url\":\"{config.url}\"}]}",
+    .permissions = {.network = (const shiro_network[]){{.url = "{config.url}"}, {0}}},
 };
 
 bool shiro_run(const shiro_value *config, shiro_text *output, shiro_failure *failure) {

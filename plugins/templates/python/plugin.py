@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from shiro_step import Failure, http, log, step
+from shiro_step import Failure, Network, Permissions, http, log, step
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Output:
     name="example.check",
     version="0.1.0",
     summary="Checks that a URL answers with the expected status.",
-    permissions={"network": [{"url": "{config.url}"}]},
+    permissions=Permissions(network=[Network("{config.url}")]),
 )
 def check(config: Config) -> Output:
     log.info(f"checking {config.label or 'the URL'}")

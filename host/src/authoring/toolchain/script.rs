@@ -10,8 +10,15 @@ use super::super::{files, tools};
 use super::{read, unwritable};
 
 /// The WASI interfaces that the SDK imports.
-const WASI: [&str; 6] =
-    ["clocks/monotonic-clock", "http/outgoing-handler", "http/types", "io/poll", "io/streams", "random/random"];
+const WASI: [&str; 7] = [
+    "cli/environment",
+    "clocks/monotonic-clock",
+    "http/outgoing-handler",
+    "http/types",
+    "io/poll",
+    "io/streams",
+    "random/random",
+];
 /// The version of WASI that the world has.
 const VERSION: &str = "0.2.12";
 
@@ -77,8 +84,9 @@ fn quickjs(dir: &Path, bundle: &Path, scratch: &Path) -> Result<Vec<u8>, Authori
 /// WIT with the stand-in's names. Scripts import what the SDK needs, so the rest of WASI is left out.
 fn stand_in(wit: &str) -> String {
     let rest = format!("include {STAND_IN}cli/imports@{STAND_IN_VERSION};");
-    let random = format!("import {STAND_IN}random/random@{STAND_IN_VERSION};");
-    wit.replace("wasi:", STAND_IN).replace(VERSION, STAND_IN_VERSION).replace(&rest, &random)
+    let used = ["random/random", "cli/environment"];
+    let used = used.map(|name| format!("import {STAND_IN}{name}@{STAND_IN_VERSION};")).join(" ");
+    wit.replace("wasi:", STAND_IN).replace(VERSION, STAND_IN_VERSION).replace(&rest, &used)
 }
 
 fn put_right(mut component: Vec<u8>) -> Vec<u8> {
