@@ -37,8 +37,8 @@ impl Learned {
         note_names(&mut known.secrets, used.secrets);
     }
 
-    /// The smallest policy that allows what was noted. Limits and required signatures stay as the repository's policy has
-    /// them. `clean` makes text that may hold a secret fit to be written: an argument that it changes becomes `*`.
+    /// The smallest policy that allows what was noted. Limits, and what is required of signatures and state, stay as the
+    /// repository's policy has them. `clean` makes text that may hold a secret fit to be written: an argument that it changes becomes `*`.
     pub fn document(&self, policies: &Policies, clean: impl Fn(&str) -> String) -> Value {
         let mut types = self.types.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (step_type, permissions) in &mut types {
@@ -54,6 +54,10 @@ impl Learned {
         let mut document = json!({ "version": 1, "types": types });
         if let Some(policy) = policies.repository.as_ref().filter(|policy| !policy.signatures.is_empty()) {
             document["signatures"] = json!(policy.signatures);
+        }
+        if let Some(policy) = policies.repository.as_ref().filter(|policy| policy.state != Default::default()) {
+            document["state"] =
+                json!({ "authenticated": policy.state.authenticated, "encrypted": policy.state.encrypted });
         }
         document
     }
