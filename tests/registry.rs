@@ -426,7 +426,9 @@ fn a_policy_says_whose_signatures_are_required() {
     project.install_guest("greet", "hello");
     project.shiro("run -fresh").exits(0);
     project.write(".shiro/policy.json", &requiring("*", &ours));
-    project.shiro("run -fresh").exits(3).says("requires a signature").says("shiro plugin add FILE");
+    for verb in ["run -fresh", "plugin verify"] {
+        project.shiro(verb).exits(3).says("requires a signature").says("shiro plugin add FILE");
+    }
     project.write(".shiro/policy.json", r#"{ "version": 1, "types": {}, "signatures": [{ "signers": ["RWx"] }] }"#);
     project.shiro("run -fresh").exits(2).says("policy.json:1:").says("not a minisign public key");
 }

@@ -5,7 +5,8 @@ use std::io::Write;
 use super::super::Exit;
 use super::super::args::plugin::VerifyArgs;
 use super::super::error::CliError;
-use super::super::project::plugin_error;
+use super::super::project::{package_error, plugin_error};
+use crate::package::lock::Origin;
 use crate::plugin::Source;
 
 /// Loads every pinned component as a run would: digest, signature, what it asks for. Names what is not pinned.
@@ -17,7 +18,10 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Exit {
         let name = known.step_type;
         let Some(entry) = packages.pin(&name) else {
             if let Source::File(path) = &known.source {
-                writeln!(out, "{name}: not pinned ({})", path.display())?;
+                let place = path.display().to_string();
+                writeln!(out, "{name}: not pinned ({place})")?;
+                let accepted = packages.trust().check(&Origin::File.text(&name), None, &place);
+                errors.extend(accepted.err().map(package_error));
             }
             continue;
         };
