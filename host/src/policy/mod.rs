@@ -55,6 +55,8 @@ pub struct Policy {
     /// Its file, as it is shown.
     pub name: String,
     types: BTreeMap<String, Permissions>,
+    /// Whose signatures components need.
+    signatures: Vec<Rule>,
     /// Of what the document means: spaces and the order of keys don't count.
     digest: Digest,
     /// State has to be authenticated, and encrypted.
@@ -75,8 +77,6 @@ pub struct StateRules {
     pub authenticated: Option<String>,
     /// Journals are encrypted.
     pub encrypted: Option<String>,
-    /// Whose signatures components need.
-    signatures: Vec<Rule>,
 }
 
 impl Policy {
