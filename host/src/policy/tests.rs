@@ -294,7 +294,7 @@ fn signatures_are_required_by_every_policy_that_says_so() {
     assert_eq!(learned["signatures"], required("oci://a.b/*")["signatures"], "what was learned does not take it away");
     let text = "{ \"version\": 1, \"types\": {},\n \"signatures\": [{ \"signers\": [\"RWx\"] }] }";
     assert!(
-        parsed(text, Role::Operator).unwrap_err()[0].starts_with("policy.json:2:32: error[signer]"),
+        parsed(text, Role::Operator).unwrap_err()[0].starts_with("policy.json:2:31: error[signer]"),
         "{:?}",
         parsed(text, Role::Operator)
     );
