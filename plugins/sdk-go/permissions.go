@@ -52,7 +52,7 @@ type Process struct {
 
 // Directory is the files of a directory.
 type Directory struct {
-	// Path is relative to the project's directory, or absolute. The step finds the directory under this name.
+	// Path is absolute: Go finds no files below a directory that is granted by a relative path. `{config.key}` may be one.
 	Path string `json:"path"`
 	// Access is [Read] unless set.
 	Access Access `json:"access,omitempty"`
