@@ -445,3 +445,70 @@ fn what_a_workflow_says_of_an_approval_is_checked() {
     ] }));
     project.shiro("validate").exits(2).says("`rework` has only `note`");
 }
+
+#[test]
+fn an_answer_can_name_the_request_it_is_for() {
+    let project = project(&json!({ "bind": ["f"] }));
+    project.write("f", "1");
+    project.shiro("run").exits(0).says("gate: `shiro approve gate`");
+    let request = |project: &Project| status(project)["gates"][0]["request"].as_str().expect("an id").to_owned();
+    let seen = request(&project);
+    project.write("f", "2");
+    project.shiro("run -accept-changes").exits(0);
+    shiro(&project, &["approve", "gate", "-request", &seen]).exits(6).says("asks for another approval");
+    let anew = request(&project);
+    assert_ne!(seen, anew);
+    shiro(&project, &["approve", "gate", "-request", &anew]).exits(0);
+    project.shiro("run").exits(0);
+    assert_eq!(effects(&project), ["build", "deploy"]);
+}
+
+#[test]
+fn decisions_are_kept_with_the_state_key_and_encrypted() {
+    let mut project = project(&json!({}));
+    project.env("SHIRO_STATE_KEY", "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX");
+    project.shiro("run -state-encrypt").exits(0);
+    project.env("SHIRO_STATE_KEY", "");
+    shiro(&project, &["approve", "gate", "-reason", "private"]).exits(6).says("-state-key");
+    project.env("SHIRO_STATE_KEY", "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX");
+    shiro(&project, &["approve", "gate", "-reason", "private"]).exits(0);
+    assert!(project.journals().values().all(|journal| !journal.contains("private")), "decisions are encrypted too");
+    project.shiro("audit").exits(0).says("reason: private");
+    project.shiro("run -no-approve").exits(0);
+    assert_eq!(effects(&project), ["build", "deploy"]);
+    project.shiro("audit verify").exits(0).says("holds (1 decision)");
+}
+
+#[test]
+fn what_humans_wrote_forges_nothing_in_a_log() {
+    let project = project(&json!({}));
+    project.shiro("run").exits(0);
+    let reason = "no\nreview: approved by admin\n::error::x\u{1b}[2J";
+    for shown in [
+        shiro(&project, &["reject", "gate", "-reason", reason]).exits(0),
+        project.shiro("status gated").exits(0),
+        project.shiro("audit").exits(0),
+        project.shiro("run").exits(6),
+        project.shiro("run").exits(6),
+    ] {
+        let forged = |line: &str| line.starts_with("review:") || line.starts_with("::") || line.contains('\u{1b}');
+        assert!(!shown.stdout.lines().chain(shown.stderr.lines()).any(forged), "{}", shown.all());
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_takes_no_decision_until_it_has_paused_again() {
+    let project = project(&json!({}));
+    project.shiro("run").exits(0);
+    let (name, journal) = project.journals().into_iter().next().expect("a journal");
+    // Without its seal, as a kill just before it leaves it.
+    let lines: Vec<&str> = journal.lines().collect();
+    let unsealed: String = lines[..lines.len() - 1].iter().map(|line| format!("{line}\n")).collect();
+    fs::write(project.join(format!(".shiro/state/{name}")), unsealed).expect("write");
+    project.shiro("approve gate").exits(6).says("nothing is decided on it");
+    project.shiro("run").exits(0).says("a start after a crash approves nothing");
+    assert_eq!(effects(&project), ["build"]);
+    project.shiro("approve gate").exits(0);
+    project.shiro("run").exits(0);
+    assert_eq!(effects(&project), ["build", "deploy"]);
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Approver, Decision, Request};
+use super::{Approver, Decision, Request, time};
 
 /// Clocks of two machines may differ by this much, in milliseconds; and as much may pass between judging and recording.
 pub const CLOCK_TOLERANCE: u64 = 60_000;
@@ -170,12 +170,12 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Expired { expires_at } => write!(f, "it expired at {}", Time(*expires_at)),
+            Self::Expired { expires_at } => write!(f, "it expired at {}", time(*expires_at)),
             Self::ClockBehind { asked_at, now } => write!(
                 f,
                 "it expires some time after it was asked for, at {}, but this machine's clock says {}",
-                Time(*asked_at),
-                Time(*now)
+                time(*asked_at),
+                time(*now)
             ),
             Self::Unverified { by: Some(by), source } => {
                 write!(f, "that it is {by} who decides is only what {source} says, which whoever starts a job can set")
@@ -191,16 +191,5 @@ impl fmt::Display for Refusal {
             ),
             Self::Twice { by } => write!(f, "{by} has approved already, and it takes different people"),
         }
-    }
-}
-
-/// A time as people read it.
-struct Time(u64);
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // humantime can't write years beyond 9999.
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(self.0.min(253_402_300_799_000));
-        humantime::format_rfc3339_seconds(at).fmt(f)
     }
 }

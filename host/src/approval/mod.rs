@@ -13,6 +13,7 @@ mod person;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -138,6 +139,28 @@ pub struct Request {
     /// is refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<StepId>,
+}
+
+impl Request {
+    /// What it asks for while so many approvals are missing, e.g. `2 approvals, of different people; 1 missing; until
+    /// 2026-11-25T10:00:00Z`.
+    pub fn in_words(&self, missing: u32) -> String {
+        let mut words = self.rule.in_words();
+        if missing < self.rule.required {
+            words += &format!("; {missing} missing");
+        }
+        if let Some(expires_at) = self.expires_at {
+            words += &format!("; until {}", time(expires_at));
+        }
+        words
+    }
+}
+
+/// A time in milliseconds since 1970-01-01 UTC as people read it.
+pub fn time(at: u64) -> String {
+    // humantime can't write years beyond 9999.
+    let at = UNIX_EPOCH + Duration::from_millis(at.min(253_402_300_799_000));
+    humantime::format_rfc3339_seconds(at).to_string()
 }
 
 /// What is approved: digests of all that decides what runs behind the gate.

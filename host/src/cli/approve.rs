@@ -16,7 +16,7 @@ use super::gates::{self, Now};
 use super::held::Held;
 use super::project::Project;
 use super::run::{leave_status, register_secrets};
-use super::{start, store};
+use super::{one_line, start, store};
 use crate::approval::{Approver, Decision};
 use crate::engine::{End, Gate, GateState, RunState, StepState};
 use crate::event::{Event, Record};
@@ -42,6 +42,7 @@ pub(super) fn approve(args: &ApproveArgs, environment: &Environment, out: &mut d
     let mut events = Vec::new();
     for step in steps {
         let (step, gate) = desk.open_gate(step)?;
+        desk.check_request(&step, gate, args.request.as_deref())?;
         desk.check_unchanged(&step, gate)?;
         let form = desk.form(&step, gate, &args.form)?;
         events.push(desk.decide(&step, gate, Decision::Approved, reason.clone(), form)?);
@@ -151,6 +152,18 @@ impl<'a> Desk<'a> {
                 .hint("`shiro run` goes on to the next pause"));
         }
         Ok((step, gate))
+    }
+
+    /// The request that is answered is the one that the approver has looked at.
+    fn check_request(&self, step: &StepId, gate: &GateState, asked: Option<&str>) -> Result<(), CliError> {
+        match asked {
+            Some(asked) if asked != gate.request().id => {
+                let message =
+                    format!("`{step}` asks for another approval than the request {asked}: {}", gate.request().id);
+                Err(CliError::new(STATE, message).hint("look at it again: `shiro status` shows what is asked for now"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What is approved is what was asked for, and what is here now.
@@ -323,5 +336,5 @@ fn line(event: &Event) -> String {
         }
         _ => String::new(),
     };
-    crate::secret::visible::visible(&text).into_owned()
+    one_line(&text)
 }

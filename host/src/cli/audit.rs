@@ -1,7 +1,6 @@
 //! `shiro audit`: who decided what, on which evidence; and `shiro audit verify`: whether the record holds, offline.
 
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -10,13 +9,12 @@ use super::args::approval::{AuditArgs, AuditShow, AuditVerb};
 use super::args::state::StateStore;
 use super::ci::Environment;
 use super::error::{CliError, STATE, USAGE};
-use super::store;
-use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Evidence, Request};
+use super::{one_line, store};
+use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Evidence, Request, time};
 use crate::engine::RunState;
 use crate::event::{Event, Record};
 use crate::id::StepId;
 use crate::journal::RunSummaryFile;
-use crate::secret::visible::visible;
 use crate::workflow::digest;
 use crate::workflow::schema::Validator;
 
@@ -61,10 +59,6 @@ fn run_id(run: &RunSummaryFile) -> Option<&str> {
     }
 }
 
-fn time(at: u64) -> String {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(at)).to_string()
-}
-
 fn show_all(runs: &[RunSummaryFile], as_json: bool, out: &mut dyn Write) -> Exit {
     let mut exit_code = 0;
     let mut documents = Vec::new();
@@ -75,7 +69,7 @@ fn show_all(runs: &[RunSummaryFile], as_json: bool, out: &mut dyn Write) -> Exit
                 exit_code = STATE;
                 documents.push(json!({ "name": name(run), "error": error.to_string() }));
                 if !as_json {
-                    writeln!(out, "{}: unreadable: {}", name(run), visible(&error.to_string()))?;
+                    writeln!(out, "{}: unreadable: {}", name(run), one_line(&error.to_string()))?;
                 }
                 continue;
             }
@@ -87,7 +81,7 @@ fn show_all(runs: &[RunSummaryFile], as_json: bool, out: &mut dyn Write) -> Exit
                 .records
                 .iter()
                 .filter_map(lines)
-                .try_for_each(|lines| lines.iter().try_for_each(|line| writeln!(out, "  {}", visible(line))))?;
+                .try_for_each(|lines| lines.iter().try_for_each(|line| writeln!(out, "  {}", one_line(line))))?;
         }
         documents.push(json!({ "name": name(run), "run": run_id(run), "sealed": loaded.sealed, "entries": entries }));
     }
@@ -225,10 +219,10 @@ fn verify_all(runs: &[RunSummaryFile], as_json: bool, out: &mut dyn Write) -> Ex
         let noun = if decisions == 1 { "decision" } else { "decisions" };
         writeln!(out, "{}: {verdict} ({decisions} {noun})", name(run))?;
         for problem in &problems {
-            writeln!(out, "  problem: {}", visible(problem))?;
+            writeln!(out, "  problem: {}", one_line(problem))?;
         }
         for note in &notes {
-            writeln!(out, "  note: {}", visible(note))?;
+            writeln!(out, "  note: {}", one_line(note))?;
         }
     }
     if as_json {

@@ -250,6 +250,16 @@ pub(super) fn ask_error(failure: &Failure) -> CliError {
     }
 }
 
+/// What the gates that wait ask for, once this start has approved these: for those with `approval`.
+pub(super) fn asks(state: &RunState, approved: &[StepId]) -> Vec<(StepId, String)> {
+    let waiting = state.gates().filter(|(_, gate)| gate.standing() == Gate::Waiting && !gate.request().rule.pause);
+    let asks = |(step, gate): (&StepId, &GateState)| {
+        let missing = gate.missing().saturating_sub(u32::from(approved.contains(step)));
+        (step.clone(), gate.request().in_words(missing))
+    };
+    waiting.map(asks).collect()
+}
+
 /// What one start approves.
 #[derive(Debug, Default)]
 pub(super) struct Approvals {

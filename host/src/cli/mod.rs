@@ -88,6 +88,11 @@ fn execute(cli: Cli) -> Exit {
     }
 }
 
+/// What someone else wrote, as one line with nothing in it that acts on a terminal or a CI system's log.
+fn one_line(text: &str) -> String {
+    crate::secret::visible::visible(text).replace(['\n', '\r', '\t'], " ")
+}
+
 /// A panic is a bug of ours: the user gets one line to report, and exit code 70.
 fn report_bugs() {
     std::panic::set_hook(Box::new(|info| {

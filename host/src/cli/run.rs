@@ -315,6 +315,7 @@ impl<'a> Session<'a> {
         let resumed = state.started().map(|started| Resumed {
             run: started.run.clone(),
             done: state.steps().filter(|(_, step)| step.is_done()).count(),
+            asks: gates::asks(&state, &approvals.gates),
         });
         self.drive(Begin { state, events, now, journal: Some(journal), warnings, resumed })
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::error::{CliError, STATE};
-use super::gates;
+use super::{gates, one_line};
 use crate::approval::compare;
 use crate::engine::{End, Gate, RunState};
 use crate::event::{Digests, Job};
@@ -104,8 +104,9 @@ fn refused(state: &RunState) -> CliError {
     for (step, gate) in state.gates().filter(|(_, gate)| gate.standing().is_refused()) {
         message += &match gate.decisions().last().filter(|_| gate.standing() == Gate::Rejected) {
             Some(last) => {
-                let by = last.approver.by.as_deref().unwrap_or("someone");
-                let reason = last.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+                let by = one_line(last.approver.by.as_deref().unwrap_or("someone"));
+                let reason =
+                    last.reason.as_deref().map_or_else(String::new, |reason| format!(": {}", one_line(reason)));
                 format!("\n    the approval after `{step}` was rejected by {by}{reason}")
             }
             None => format!("\n    the approval after `{step}` was not given in time"),
@@ -290,5 +291,68 @@ mod tests {
         assert_eq!(decide(&asked("x"), Some(&finished), true, &digests("b")).unwrap(), Start::Finished);
         let fresh = Asked { fresh: true, ..asked("x") };
         assert_eq!(decide(&fresh, Some(&finished), true, &digests("b")).unwrap(), Start::Begin);
+    }
+
+    fn decided(decision: Decision) -> Event {
+        Event::ApprovalDecided {
+            step: StepId::new("gate"),
+            request: "q".to_owned(),
+            decision,
+            missing: u32::from(decision == Decision::Rejected),
+            approver: Approver::unverified(Some("bob".to_owned()), "USER"),
+            job: job("approve"),
+            reason: Some("no\n::stop".to_owned()),
+            form: None,
+        }
+    }
+
+    #[test]
+    fn what_was_decided_lets_a_start_go_on_that_itself_approves_nothing() {
+        let decided = |decision| state([Event::RunPaused { waiting: vec![StepId::new("gate")] }, decided(decision)]);
+        let goes_on = Start::Resume { approve: false, changed: false };
+        for state in [decided(Decision::Approved), decided(Decision::Rejected)] {
+            // Whichever job it is, even the one that paused.
+            for job in ["resume", "deploy"] {
+                assert_eq!(decide(&asked(job), Some(&state), true, &digests("a")).unwrap(), goes_on);
+            }
+        }
+        let no_approve = Asked { no_approve: true, ..asked("resume") };
+        assert_eq!(decide(&no_approve, Some(&decided(Decision::Approved)), true, &digests("a")).unwrap(), goes_on);
+        let still = Start::StillPaused { waiting: vec![StepId::new("gate")] };
+        assert_eq!(decide(&no_approve, Some(&paused()), true, &digests("a")).unwrap(), still);
+    }
+
+    #[test]
+    fn no_job_that_has_worked_on_the_run_approves() {
+        let resumed = Event::RunResumed { job: job("second"), shiro: "0".to_owned() };
+        let again = Event::RunPaused { waiting: vec![StepId::new("gate")] };
+        let state = state([again.clone(), resumed, again]);
+        let still = Start::StillPaused { waiting: vec![StepId::new("gate")] };
+        for name in ["deploy", "second"] {
+            assert_eq!(decide(&asked(name), Some(&state), true, &digests("a")).unwrap(), still, "{name}");
+        }
+        let approved = Start::Resume { approve: true, changed: false };
+        assert_eq!(decide(&asked("third"), Some(&state), true, &digests("a")).unwrap(), approved);
+        // The same name in another pipeline is another job.
+        let elsewhere = Job { pipeline: Some("2".to_owned()), ..job("deploy") };
+        let elsewhere = Asked { job: elsewhere, ..Asked::default() };
+        assert_eq!(decide(&elsewhere, Some(&state), true, &digests("a")).unwrap(), approved);
+    }
+
+    #[test]
+    fn a_refused_run_says_who_refused_it() {
+        let state = state([
+            Event::RunPaused { waiting: vec![StepId::new("gate")] },
+            decided(Decision::Rejected),
+            Event::RunResumed { job: job("resume"), shiro: "0".to_owned() },
+            Event::RunFinished { outcome: Outcome::Rejected, exit_code: 6 },
+        ]);
+        for asked in [asked("x"), Asked { accept_changes: true, ..asked("x") }] {
+            let error = decide(&asked, Some(&state), true, &digests("b")).unwrap_err();
+            assert_eq!(error.exit_code, STATE);
+            assert!(error.message.ends_with("after `gate` was rejected by bob: no ::stop"), "{error}");
+        }
+        let fresh = Asked { fresh: true, ..asked("x") };
+        assert_eq!(decide(&fresh, Some(&state), true, &digests("a")).unwrap(), Start::Begin);
     }
 }

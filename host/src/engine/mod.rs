@@ -23,6 +23,7 @@ pub mod approval;
 mod attempt;
 mod dispatcher;
 mod failures;
+mod legal;
 mod output;
 pub mod resume;
 mod retry;
@@ -53,7 +54,8 @@ use dispatcher::Dispatcher;
 use signals::Signal;
 
 pub use approval::{Gate, GateState, RequestFn};
-pub use state::{End, IllegalRecord, RunState, Status, StepState};
+pub use legal::IllegalRecord;
+pub use state::{End, RunState, Status, StepState};
 
 /// Why a record could not be made durable.
 pub type RecordError = Box<dyn Error + Send + Sync>;

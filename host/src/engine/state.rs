@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::approval::{Decided, Gate, GateState, Gates, Rework};
+use super::legal::{IllegalRecord, finished_word, may_follow, name};
 use crate::approval::Approver;
 use crate::event::{Event, Job, Record, RunStarted, SkipReason};
 use crate::id::StepId;
@@ -94,18 +95,6 @@ pub enum Status {
     },
     /// A human said that it counts as done; [`SkipReason::Human`] follows.
     TakenAsDone,
-}
-
-/// A record that can't follow the ones before it: the journal was not written by a run, or shiro has a bug.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("record {record} ({what}) can't follow the ones before it: {why}")]
-pub struct IllegalRecord {
-    /// Which record, from 1.
-    pub record: u64,
-    /// Its event, and the step it is about.
-    pub what: String,
-    /// What it contradicts.
-    pub why: String,
 }
 
 impl RunState {
@@ -531,53 +520,5 @@ impl fmt::Display for Status {
             Self::Interrupted { may_run: false } => "was interrupted, and nobody has said what to do about it",
             Self::TakenAsDone => "was taken as done",
         })
-    }
-}
-
-/// What may be recorded once a process has ended like this: that another one goes on, and what humans decide in between.
-fn may_follow(event: &Event, end: &End) -> bool {
-    let refused = matches!(end, End::Finished { outcome: Outcome::Rejected | Outcome::Expired, .. });
-    let succeeded = matches!(end, End::Finished { outcome: Outcome::Succeeded, .. });
-    match event {
-        Event::RunResumed { .. } | Event::ChangesAccepted { .. } | Event::ReworkRequested { .. } => {
-            !refused && !succeeded
-        }
-        Event::ApprovalExpired { .. } => !refused && !succeeded,
-        Event::ApprovalDecided { .. } => matches!(end, End::Paused(_)),
-        _ => false,
-    }
-}
-
-fn finished_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Rejected => "been rejected",
-        Outcome::Expired => "expired",
-        _ => "succeeded",
-    }
-}
-
-fn name(event: &Event) -> String {
-    let (name, step) = match event {
-        Event::RunStarted(_) => ("run_started", None),
-        Event::RunResumed { .. } => ("run_resumed", None),
-        Event::ChangesAccepted { .. } => ("changes_accepted", None),
-        Event::StepStarted { step, .. } => ("step_started", Some(step)),
-        Event::AttemptFailed { step, .. } => ("attempt_failed", Some(step)),
-        Event::StepSucceeded { step, .. } => ("step_succeeded", Some(step)),
-        Event::StepFailed { step, .. } => ("step_failed", Some(step)),
-        Event::StepSkipped { step, .. } => ("step_skipped", Some(step)),
-        Event::StepInterrupted { step, .. } => ("step_interrupted", Some(step)),
-        Event::InterruptionResolved { step, .. } => ("interruption_resolved", Some(step)),
-        Event::ApprovalRequested { step, .. } => ("approval_requested", Some(step)),
-        Event::ApprovalDecided { step, .. } => ("approval_decided", Some(step)),
-        Event::ApprovalExpired { step, .. } => ("approval_expired", Some(step)),
-        Event::ReworkRequested { step, .. } => ("rework_requested", Some(step)),
-        Event::RunPaused { .. } => ("run_paused", None),
-        Event::RunInterrupted { .. } => ("run_interrupted", None),
-        Event::RunFinished { .. } => ("run_finished", None),
-    };
-    match step {
-        Some(step) => format!("{name} of `{step}`"),
-        None => name.to_owned(),
     }
 }

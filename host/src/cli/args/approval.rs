@@ -72,6 +72,10 @@ pub struct ApproveArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 
+    /// Approve only this request, as `shiro status` or the pause showed it: not one that was made in its place since.
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+
     /// Fill in a field of the approval's form. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
     pub form: Vec<(String, String)>,

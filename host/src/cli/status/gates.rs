@@ -4,11 +4,12 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::time;
+use crate::approval::{Decision, Subject, time};
+use crate::cli::one_line;
 use crate::engine::approval::Decided;
 use crate::engine::{Gate, GateState, RunState};
-use crate::id::StepId;
-use crate::secret::visible::visible;
+use crate::id::{StepId, StepType};
+use crate::workflow::suggest;
 
 /// Every gate that was asked for, as JSON.
 pub(super) fn documents(state: &RunState) -> Vec<Value> {
@@ -16,6 +17,7 @@ pub(super) fn documents(state: &RunState) -> Vec<Value> {
         let request = gate.request();
         let mut document = json!({
             "step": step,
+            "request": request.id,
             "standing": word(gate.standing()),
             "required": request.rule.required,
             "missing": gate.missing(),
@@ -67,22 +69,39 @@ pub(super) fn show(state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         let rule = &gate.request().rule;
         writeln!(out, "  {step}: {}", standing(gate))?;
         if !rule.pause {
-            writeln!(out, "    asks for   {}", visible(&rule.in_words()))?;
+            writeln!(out, "    asks for   {}", one_line(&rule.in_words()))?;
         }
-        writeln!(out, "    asked      {}", time(gate.asked_at()))?;
+        writeln!(out, "    asked      {}, request {}", time(gate.asked_at()), gate.request().id)?;
+        writeln!(out, "    for        {}", one_line(&subject(&gate.request().subject)))?;
         if let Some(expires_at) = gate.request().expires_at {
             writeln!(out, "    expires    {}", time(expires_at))?;
         }
         if let Some(form) = rule.form.as_ref().filter(|_| gate.standing() == Gate::Waiting) {
             let fields = form.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys());
             let flags: String = fields.map(|name| format!(" -form {name}=...")).collect();
-            writeln!(out, "    form       {}", visible(&format!("shiro approve {step}{flags}")))?;
+            writeln!(out, "    form       {}", one_line(&format!("shiro approve {step}{flags}")))?;
         }
         for decided in gate.decisions() {
-            writeln!(out, "    {}", visible(&line(decided)))?;
+            writeln!(out, "    {}", one_line(&line(decided)))?;
         }
     }
     Ok(())
+}
+
+/// What is approved, in short: the digests are there with -json.
+fn subject(subject: &Subject) -> String {
+    let mut words = format!("workflow {}, inputs {}", subject.workflow.short(), subject.inputs.short());
+    let names = |names: Vec<&str>| suggest::list(names, 10);
+    if !subject.plugins.is_empty() {
+        words += &format!(", plugins {}", names(subject.plugins.keys().map(StepType::as_str).collect()));
+    }
+    if !subject.policies.is_empty() {
+        words += &format!(", policies {}", names(subject.policies.keys().map(String::as_str).collect()));
+    }
+    if !subject.files.is_empty() {
+        words += &format!(", files {}", names(subject.files.keys().map(String::as_str).collect()));
+    }
+    words
 }
 
 fn standing(gate: &GateState) -> String {
@@ -109,8 +128,8 @@ fn line(decided: &Decided) -> String {
     let by = decided.approver.by.as_deref().unwrap_or("someone");
     let known = if decided.approver.verified { "verified" } else { "unverified" };
     let word = match decided.decision {
-        crate::approval::Decision::Approved => "approved",
-        crate::approval::Decision::Rejected => "rejected",
+        Decision::Approved => "approved",
+        Decision::Rejected => "rejected",
     };
     let source = &decided.approver.source;
     let reason = decided.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));

@@ -3,10 +3,11 @@
 mod gates;
 
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::approval::time;
 use crate::cli::Exit;
 use crate::cli::args::StatusArgs;
 use crate::cli::args::state::StateStore;
@@ -105,10 +106,6 @@ fn word(state: &RunState) -> &'static str {
         Some(End::Finished { outcome: Outcome::Expired, .. }) => "expired",
         Some(End::Finished { .. }) => "failed",
     }
-}
-
-fn time(at: u64) -> String {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(at)).to_string()
 }
 
 fn list(runs: &[Run], json: bool, out: &mut dyn Write) -> Exit {

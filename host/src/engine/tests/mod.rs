@@ -1,5 +1,6 @@
 //! The engine with a fake runner: steps do what their config says.
 
+mod approval;
 mod crash;
 mod resume;
 mod run;

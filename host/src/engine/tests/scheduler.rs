@@ -185,6 +185,34 @@ fn a_gate_holds_what_is_behind_it() {
 }
 
 #[test]
+fn a_refusal_ends_the_run_and_only_who_asks_for_it_is_asked() {
+    for (workflow, standing, expected) in [
+        ("a|| b<a c<b", "a|X", "b-Xa c-Xa"),
+        // Only `rejected()` and `expired()` open what is behind a refused gate.
+        ("a|| b<a?always() c<a?failure() d<a?!success()", "a|X", "b-Xa c-Xa d-Xa"),
+        ("a|| b<a c<b?rejected() d<c e<b?expired()", "a|X", "b-Xa e? c d-Xa"),
+        ("a|| b<a c<b?rejected() e<b?expired()", "a|E", "b-Xa c? e"),
+        ("a|| b<a?rejected()||expired()", "a|E", "b"),
+        ("a|| b<a?rejected()&&always()", "a|X", "b"),
+        // Elsewhere it counts like a failure, and is none.
+        ("a|| b<a c d<c", "a|X c", "b-Xa d-Xa"),
+        ("a|| b c<b?always()", "a|X", "b-Xa c"),
+        ("a|| z?always() y?failure() x?rejected() w?success()", "a|X", "y? w? z x"),
+        ("a|| z?always() y<z", "a|X", "z y-Xa"),
+        // Other gates are given up.
+        ("a|| b|| c<b d<ab", "a|X b||", "c-Xa d-Xa"),
+        ("a|| b|| c<b?always()", "a|X b||", "c-Xa"),
+        // A gate that is open lets through what nothing else holds back.
+        ("a|| b|| c<b", "a b", "c"),
+    ] {
+        assert_eq!(drive(steps(workflow), "", false, standing), expected, "{workflow} from {standing}");
+    }
+    // What is to be done regardless of failures is, beside a refusal.
+    assert_eq!(drive(steps("a|| b<a c d<c"), "", true, "a|X"), "b-Xa c d");
+    assert_eq!(drive(steps("a|| b<a?rejected() z?failure()"), "b!", false, "a|X"), "b! z");
+}
+
+#[test]
 fn a_failure_comes_before_a_pause() {
     for (workflow, ends, expected) in [
         ("a|| b<a c", "c!", "a c! b-"),

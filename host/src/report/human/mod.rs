@@ -90,6 +90,8 @@ pub struct Resumed {
     pub run: RunId,
     /// How many of its steps ended before.
     pub done: usize,
+    /// What the gates that wait ask for, in words.
+    pub asks: Vec<(StepId, String)>,
 }
 
 /// What a [`Human`] reporter needs.

@@ -51,6 +51,8 @@ pub(super) struct Run {
     clean: Clean,
     sections: Sections,
     running: HashMap<StepId, Running>,
+    /// What gates with `approval` ask for, in words.
+    asks: HashMap<StepId, String>,
     tally: Tally,
     /// When the first and the last event so far happened: milliseconds since 1970.
     began: Option<u64>,
@@ -82,6 +84,7 @@ impl Run {
             clean: Clean { color: settings.color, github: settings.style == Style::Github },
             sections: Sections::new(settings.style),
             running: HashMap::new(),
+            asks: settings.resumed.iter().flat_map(|resumed| resumed.asks.iter().cloned()).collect(),
             tally: Tally::default(),
             began: None,
             last: 0,
@@ -209,6 +212,9 @@ impl Run {
             }
             Event::ApprovalRequested { step, request } => {
                 let asks = if request.rule.pause { String::new() } else { format!(": {}", request.rule.in_words()) };
+                if !request.rule.pause {
+                    self.asks.insert(step.clone(), request.in_words(request.rule.required));
+                }
                 self.status(out, &format!("{}: waits for approval{}", self.safe(step.as_str()), self.safe(&asks)));
             }
             Event::ApprovalDecided { step, decision, missing, approver, reason, .. } => {
@@ -387,7 +393,7 @@ impl Run {
     }
 
     fn resumed(&self, out: &mut Vec<u8>) {
-        let Some(Resumed { run, done }) = &self.settings.resumed else { return };
+        let Some(Resumed { run, done, .. }) = &self.settings.resumed else { return };
         let run = self.safe(run.as_str());
         let total = count(self.settings.total, "step");
         self.status(out, &format!("{}: going on with run {run}, {done} of {total} done before", self.title()));
@@ -397,8 +403,13 @@ impl Run {
         self.sections.close(out, self.last);
         self.tally.write_failures(out, self.clean, self.paint);
         self.summary(out, "paused", Tone::Yellow, began);
-        let waiting: Vec<_> = waiting.iter().map(|step| format!("`{}`", self.safe(step.as_str()))).collect();
-        let _ = writeln!(out, "Waiting for approval after {}", waiting.join(", "));
+        let names: Vec<_> = waiting.iter().map(|step| format!("`{}`", self.safe(step.as_str()))).collect();
+        let _ = writeln!(out, "Waiting for approval after {}", names.join(", "));
+        for (step, asks) in waiting.iter().filter_map(|step| Some((step, self.asks.get(step)?))) {
+            let step = self.safe(step.as_str());
+            let _ = writeln!(out, "  {step}: {}", self.safe(asks));
+            let _ = writeln!(out, "  {step}: `shiro approve {step}`, or `shiro reject {step} -reason ...`");
+        }
         let _ = writeln!(out, "To approve and go on: {}", self.safe(&self.settings.resume));
         Urgency::Now
     }

@@ -3,7 +3,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::approval::{Request, Rule, Subject};
+use crate::approval::{Principal, Request, Rule, Subject};
 use crate::event::{Approver, Decision, Digests, Event, Job, Level, Record, RunStarted, SkipReason, Stream};
 use crate::id::Digest;
 use crate::outcome::{Failure, FailureClass, Outcome};
@@ -274,8 +274,66 @@ To approve and go on: run `shiro run`
 }
 
 #[test]
+fn an_approval_says_what_it_asks_for_and_who_gave_it() {
+    let story = Story::new(&["ask", "deploy"], |_| {});
+    let rule = Rule { required: 2, approvers: vec![Principal::User("alice".to_owned())], ..Rule::default() };
+    story.begin().start("ask", 1).succeed("ask", 10).event(requested("ask", rule));
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
+    let shown = story.end();
+    let pause = "ask: waits for approval: 2 approvals, of different people, by alice
+release: paused after 0ms: 1 succeeded, 1 not started
+Waiting for approval after `ask`
+  ask: 2 approvals, of different people, by alice
+  ask: `shiro approve ask`, or `shiro reject ask -reason ...`
+To approve and go on: run `shiro run`
+";
+    assert!(shown.ends_with(pause), "{shown}");
+
+    let asks = vec![(StepId::new("ask"), "2 approvals; 1 missing".to_owned())];
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks };
+    let story = Story::new(&["ask", "deploy"], |options| options.resumed = Some(resumed));
+    story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
+    story.event(decided("ask", Decision::Approved, 1));
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
+    let shown = story.end();
+    assert!(
+        shown.contains("approved by alice (unverified, from GITLAB_USER_LOGIN); one more approval is missing\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("  ask: 2 approvals; 1 missing\n"), "{shown}");
+}
+
+#[test]
+fn a_refusal_is_told() {
+    for (event, outcome, said, summary) in [
+        (
+            decided("ask", Decision::Rejected, 1),
+            Outcome::Rejected,
+            "ask: rejected by alice (unverified, from GITLAB_USER_LOGIN): not today",
+            "rejected after",
+        ),
+        (
+            Event::ApprovalExpired { step: StepId::new("ask"), request: "q".to_owned() },
+            Outcome::Expired,
+            "ask: the approval expired: nobody decided in time",
+            "expired without an approval after",
+        ),
+    ] {
+        let story = Story::new(&["ask", "deploy"], |_| {});
+        story.begin().event(event);
+        story
+            .event(Event::StepSkipped { step: StepId::new("deploy"), reason: SkipReason::Refused(StepId::new("ask")) });
+        story.finish(outcome, 6);
+        let shown = story.end();
+        for text in [said, "deploy: skipped: the approval after `ask` was refused", summary] {
+            assert!(shown.contains(text), "{text}: {shown}");
+        }
+    }
+}
+
+#[test]
 fn a_run_goes_on() {
-    let resumed = Resumed { run: RunId::new("r-1"), done: 1 };
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new() };
     let story = Story::new(&["ask", "deploy", "lost"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
     let approver = Approver::unverified(Some("alice".to_owned()), "GITLAB_USER_LOGIN");

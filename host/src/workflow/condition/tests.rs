@@ -228,3 +228,38 @@ proptest! {
         let _ = evaluate(&words.concat(), true);
     }
 }
+
+#[test]
+fn refusals_are_neither_success_nor_failure() {
+    let nothing = json!({});
+    let answer = |text: &str, before: Before| {
+        let facts = Facts {
+            before,
+            inputs: &nothing,
+            run: "",
+            workflow: "",
+            env: &|_| None,
+            step: &|_| None,
+            approval: &|_| None,
+            rework: &json!({ "note": "shorter", "by": "bob", "step": "draft", "count": 1 }),
+        };
+        Condition::parse(text).unwrap().evaluate(&facts).unwrap()
+    };
+    let rejected = Before { rejected: true, ..Before::default() };
+    let expired = Before { expired: true, ..Before::default() };
+    for (text, admits, if_rejected, if_expired) in [
+        ("rejected()", true, true, false),
+        ("expired()", true, false, true),
+        ("rejected() || expired()", true, true, true),
+        ("success()", false, false, false),
+        ("failure()", false, false, false),
+        ("always()", false, true, true),
+        ("true", false, false, false),
+    ] {
+        assert_eq!(Condition::parse(text).unwrap().admits_refusal(), admits, "{text}");
+        assert_eq!((answer(text, rejected), answer(text, expired)), (if_rejected, if_expired), "{text}");
+    }
+    assert!(answer("rework.count == 1 && rework.note.contains('short')", Before::default()));
+    assert!(Condition::parse("rework.reason == ''").unwrap_err().hint.unwrap().contains("`rework.note`"));
+    assert!(Condition::parse("rejected('gate')").is_err());
+}

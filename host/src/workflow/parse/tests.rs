@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::approval::{OnExpire, Principal, Rule};
 use crate::diagnostic::Severity;
 use crate::workflow::model::Retry;
 
@@ -589,4 +590,31 @@ proptest! {
         prop_assert!(problems.iter().all(|problem| problem.place.position.is_some()));
         prop_assert!(workflow.is_some() || problems.iter().any(|problem| problem.severity == Severity::Error));
     }
+}
+
+#[test]
+fn an_approval_and_its_short_form() {
+    let of = |step: Value| {
+        let mut step = step;
+        step["id"] = "a".into();
+        step["type"] = "print".into();
+        clean(&json!({ "name": "w", "steps": [step] })).steps[0].approval.clone()
+    };
+    assert!(
+        of(json!({})).is_none() && of(json!({ "pause": false })).is_none() && of(json!({ "approval": null })).is_none()
+    );
+    let pause = of(json!({ "pause": true })).unwrap();
+    assert_eq!((pause.rule.clone(), pause.expires, pause.bind.len()), (Rule::pause(), None, 0));
+    let open = of(json!({ "approval": { "x-why": "four eyes" } })).unwrap();
+    assert_eq!(open.rule, Rule::default());
+    let full = of(json!({ "approval": {
+        "required": 2, "approvers": ["alice", "bob", "group:company/sre"], "self": false, "expires": "24h",
+        "on_expire": "reject", "form": { "type": "object" }, "bind": ["./k8s//production.yaml", "deploy/", "."]
+    } }))
+    .unwrap();
+    assert_eq!((full.rule.required, full.rule.own, full.rule.on_expire), (2, false, OnExpire::Reject));
+    assert_eq!(full.rule.approvers[2], Principal::Group("company/sre".into()));
+    assert_eq!(full.expires, Some(Duration::from_secs(86_400)));
+    assert_eq!(full.bind, ["k8s/production.yaml", "deploy", "."]);
+    assert!(full.rule.needs_identity() && !open.rule.needs_identity() && !pause.rule.needs_identity());
 }
