@@ -4,6 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::support::http::Server;
 use crate::support::{Outcome, Project, SHIRO, repository};
 
@@ -15,13 +17,20 @@ fn emulator() -> PathBuf {
     program
 }
 
-/// A repository with the documented files and nothing else of ours; `shiro` and a stand-in for `kubectl` are on the `PATH`.
+/// A repository with the documented files and nothing else of ours.
 fn project() -> Project {
+    let example = |name: &str| {
+        let file = repository().join("examples/approval").join(name);
+        fs::read_to_string(file).expect("read the example")
+    };
+    project_with(&example("workflow.json"), &example(".gitlab-ci.yml"))
+}
+
+/// A repository with this workflow and these jobs; `shiro` and a stand-in for `kubectl` are on the `PATH`.
+fn project_with(workflow: &str, jobs: &str) -> Project {
     let mut project = Project::new();
-    let examples = repository().join("examples/approval");
-    for (from, to) in [("workflow.json", ".shiro/workflow.json"), (".gitlab-ci.yml", ".gitlab-ci.yml")] {
-        project.write(to, &fs::read_to_string(examples.join(from)).expect("read the example"));
-    }
+    project.write(".shiro/workflow.json", workflow);
+    project.write(".gitlab-ci.yml", jobs);
     project.write_program("kubectl", "#!/bin/sh\necho \"kubectl $*\" >> \"$EFFECTS\"\n");
     std::os::unix::fs::symlink(SHIRO, project.join("bin/shiro")).expect("link shiro");
     let effects = project.join("effects.log").display().to_string();
@@ -79,6 +88,62 @@ fn both_jobs_of_one_pipeline_run_when_the_manual_one_is_started() {
     run(&project, &slack, &["--manual", "resume-deployment"]).exits(0);
     assert_eq!(slack.received().len(), 2);
     assert_eq!(project.read("effects.log"), "kubectl apply -f k8s/production.yaml\n");
+}
+
+const JOBS: &str = r#"
+stages: [deploy, decide, resume]
+.state:
+  artifacts:
+    when: always
+    paths: [.shiro/state/]
+deploy:
+  extends: .state
+  stage: deploy
+  script: [shiro run -state-store gitlab -fresh]
+approve:
+  extends: .state
+  stage: decide
+  when: manual
+  needs: [deploy]
+  script: [shiro approve review -state-store gitlab -reason "looks good"]
+reject:
+  extends: .state
+  stage: decide
+  when: manual
+  needs: [deploy]
+  script: [shiro reject review -state-store gitlab -reason "not today"]
+resume:
+  extends: .state
+  stage: resume
+  needs: [approve]
+  script: [shiro run -state-store gitlab -resume -no-approve]
+end:
+  extends: .state
+  stage: resume
+  needs: [reject]
+  script: [shiro run -state-store gitlab -resume -no-approve]
+"#;
+
+#[test]
+fn a_decision_travels_in_the_artifact_of_its_own_job() {
+    let workflow = json!({ "name": "gated", "steps": [
+        { "id": "review", "type": "print", "approval": {}, "config": { "message": "please look" } },
+        { "id": "deploy", "type": "shell", "depends_on": ["review"], "config": { "command": "kubectl apply" } },
+        { "id": "tell", "type": "print", "depends_on": ["review"], "if": "rejected()",
+          "config": { "message": "not deployed: {{approval.review.reason}}" } }
+    ] });
+    let slack = Server::slack();
+    let project = project_with(&workflow.to_string(), JOBS);
+    run(&project, &slack, &["deploy"]).exits(0).says("Waiting for approval after `review`");
+    run(&project, &slack, &["approve"]).exits(0).says("review: approved by");
+    assert_eq!(project.read("effects.log"), "", "approving deploys nothing");
+    run(&project, &slack, &["resume"]).exits(0);
+    assert_eq!(project.read("effects.log"), "kubectl apply\n");
+
+    // From the same pause, whose artifact is still there.
+    run(&project, &slack, &["reject"]).exits(0).says("review: rejected by");
+    run(&project, &slack, &["end"]).exits(1).says("not deployed: not today").says("rejected after");
+    assert_eq!(project.read("effects.log"), "kubectl apply\n");
 }
 
 /// The journals in a job's artifacts, as the emulator keeps them.
