@@ -13,6 +13,7 @@ mod person;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,15 @@ pub enum Decision {
     Approved,
     /// Don't.
     Rejected,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        })
+    }
 }
 
 /// A question to humans, with all that is needed to judge the answers without the workflow.

@@ -61,6 +61,15 @@ impl Approver {
     }
 }
 
+/// Who, and how that is known: `alice (verified, from a GitLab ID token)`. Holds what others wrote.
+impl fmt::Display for Approver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.by.as_deref().unwrap_or("someone");
+        let known = if self.verified { "verified" } else { "unverified" };
+        write!(f, "{by} ({known}, from {})", self.source)
+    }
+}
+
 /// Logins and groups are the same in upper and lower case, at GitLab and at GitHub.
 fn same_login(one: Option<&str>, other: Option<&str>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))

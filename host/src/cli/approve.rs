@@ -310,29 +310,20 @@ fn is_failed(step: &StepState) -> bool {
 
 /// What was recorded, for people. Texts that humans wrote are shown with nothing in them that acts on a terminal.
 fn line(event: &Event) -> String {
-    let who = |approver: &Approver| {
-        let by = approver.by.as_deref().unwrap_or("someone");
-        let known = if approver.verified { "verified" } else { "unverified" };
-        format!("{by} ({known}, from {})", approver.source)
-    };
     let text = match event {
         Event::ApprovalDecided { step, decision, missing, approver, .. } => {
-            let word = match decision {
-                Decision::Approved => "approved",
-                Decision::Rejected => "rejected",
-            };
             let rest = match (decision, missing) {
                 (Decision::Rejected, _) => "; the next `shiro run` ends the run".to_owned(),
                 (_, 0) => String::new(),
                 (_, 1) => "; one more approval is missing".to_owned(),
                 (_, missing) => format!("; {missing} more approvals are missing"),
             };
-            format!("{step}: {word} by {}{rest}", who(approver))
+            format!("{step}: {decision} by {approver}{rest}")
         }
         Event::ReworkRequested { step, again, note, approver, .. } => {
             let others: Vec<&str> = again.iter().filter(|id| *id != step).map(StepId::as_str).collect();
             let others = if others.is_empty() { String::new() } else { format!(", and so {}", others.join(", ")) };
-            format!("{step}: to be done again{others}, says {}: {note}", who(approver))
+            format!("{step}: to be done again{others}, says {approver}: {note}")
         }
         _ => String::new(),
     };

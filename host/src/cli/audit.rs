@@ -5,11 +5,11 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::args::approval::{AuditArgs, AuditShow, AuditVerb};
-use super::args::state::StateStore;
+use super::args::StatusArgs;
+use super::args::approval::{AuditArgs, AuditVerb};
 use super::ci::Environment;
-use super::error::{CliError, STATE, USAGE};
-use super::{one_line, store};
+use super::error::{CliError, STATE};
+use super::{one_line, status};
 use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Evidence, Request, time};
 use crate::engine::RunState;
 use crate::event::{Event, Record};
@@ -29,23 +29,12 @@ pub(super) fn audit(args: &AuditArgs, environment: &Environment, out: &mut dyn W
 }
 
 /// The journals that are meant.
-fn runs(show: &AuditShow, environment: &Environment) -> Result<Vec<RunSummaryFile>, CliError> {
-    if show.state.state_store == Some(StateStore::Memory) {
-        return Err(CliError::new(USAGE, "the memory store keeps no record")
-            .hint("leave -state-store out, or say filesystem or gitlab"));
-    }
-    let mut runs = store::open(&show.state, environment)?.runs()?;
+fn runs(show: &StatusArgs, environment: &Environment) -> Result<Vec<RunSummaryFile>, CliError> {
+    let mut runs = status::open(show, environment)?.runs()?;
     let Some(asked) = &show.run else { return Ok(runs) };
     let names: Vec<String> = runs.iter().map(name).collect();
     runs.retain(|run| name(run) == *asked || run_id(run) == Some(asked));
-    if runs.is_empty() {
-        let error = CliError::new(STATE, format!("there is no state of a run `{asked}`"));
-        return Err(match names.as_slice() {
-            [] => error.hint("there is no state at all in .shiro/state/"),
-            names => error.hint(format!("there are: {}", names.join(", "))),
-        });
-    }
-    Ok(runs)
+    if runs.is_empty() { Err(status::unknown(asked, names)) } else { Ok(runs) }
 }
 
 fn name(run: &RunSummaryFile) -> String {
@@ -122,7 +111,7 @@ fn lines(record: &Record) -> Option<Vec<String>> {
     let mut details = Vec::new();
     let what = match &record.event {
         Event::RunStarted(started) => {
-            details.extend(started.starter.as_ref().map(|starter| format!("by {}", who(starter))));
+            details.extend(started.starter.as_ref().map(|starter| format!("by {starter}")));
             details.extend(started.starter.as_ref().and_then(Approver::proof).map(evidence));
             details.push(format!(
                 "workflow {}, inputs {}",
@@ -138,7 +127,7 @@ fn lines(record: &Record) -> Option<Vec<String>> {
         }
         Event::InterruptionResolved { step, rerun, approver } => {
             let what = if *rerun { "runs again" } else { "is taken as done" };
-            format!("{step}: {what} after an interruption, says {}", who(approver))
+            format!("{step}: {what} after an interruption, says {approver}")
         }
         Event::ApprovalRequested { step, request } => {
             details.extend(request_lines(request));
@@ -151,23 +140,19 @@ fn lines(record: &Record) -> Option<Vec<String>> {
             details.extend(job.name.as_ref().map(|name| {
                 format!("job: {name}{}", job.url.as_ref().map_or_else(String::new, |url| format!(", {url}")))
             }));
-            let word = match decision {
-                Decision::Approved => "approved",
-                Decision::Rejected => "rejected",
-            };
             let missing = if *missing > 0 && *decision == Decision::Approved {
                 format!(", {missing} missing")
             } else {
                 String::new()
             };
-            format!("{step}: {word} by {}{missing}", who(approver))
+            format!("{step}: {decision} by {approver}{missing}")
         }
         Event::ApprovalExpired { step, .. } => format!("{step}: the approval expired"),
         Event::ReworkRequested { step, note, approver, again, .. } => {
             details.push(format!("note: {note}"));
             let again: Vec<&str> = again.iter().map(StepId::as_str).collect();
             details.push(format!("again: {}", again.join(", ")));
-            format!("{step}: to be done again, says {}", who(approver))
+            format!("{step}: to be done again, says {approver}")
         }
         Event::RunFinished { outcome, exit_code } => {
             format!("the run ended: {}, exit code {exit_code}", format!("{outcome:?}").to_lowercase())
@@ -177,12 +162,6 @@ fn lines(record: &Record) -> Option<Vec<String>> {
     let mut lines = vec![format!("{}  {what}", time(record.at))];
     lines.extend(details.into_iter().map(|detail| format!("    {detail}")));
     Some(lines)
-}
-
-fn who(approver: &Approver) -> String {
-    let by = approver.by.as_deref().unwrap_or("someone");
-    let known = if approver.verified { "verified" } else { "unverified" };
-    format!("{by} ({known}, from {})", approver.source)
 }
 
 fn evidence(proof: &Evidence) -> String {

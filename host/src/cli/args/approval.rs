@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::state::StateArgs;
-use super::{WorkflowArgs, name_value};
+use super::{StatusArgs, WorkflowArgs, name_value};
 
 /// How it is known who decides.
 #[derive(Clone, Debug, Default, Args)]
@@ -127,28 +127,12 @@ pub struct AuditArgs {
 
     /// Which record.
     #[command(flatten)]
-    pub show: AuditShow,
+    pub show: StatusArgs,
 }
 
 /// What to do with the record.
 #[derive(Debug, Subcommand)]
 pub enum AuditVerb {
     /// Check, without a network, that the record is whole and that every gate that was passed had the decisions it needed.
-    Verify(AuditShow),
-}
-
-/// Which record.
-#[derive(Clone, Debug, Args)]
-pub struct AuditShow {
-    /// The run: a name from `shiro status`, or a run id. Default: all runs.
-    #[arg(value_name = "RUN")]
-    pub run: Option<String>,
-
-    /// Where the state is, and the key that it is checked with.
-    #[command(flatten)]
-    pub state: StateArgs,
-
-    /// For machines: JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
+    Verify(StatusArgs),
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::approval::{Decision, Subject, time};
+use crate::approval::{Subject, time};
 use crate::cli::one_line;
 use crate::engine::approval::Decided;
 use crate::engine::{Gate, GateState, RunState};
@@ -125,13 +125,6 @@ fn word(gate: Gate) -> &'static str {
 }
 
 fn line(decided: &Decided) -> String {
-    let by = decided.approver.by.as_deref().unwrap_or("someone");
-    let known = if decided.approver.verified { "verified" } else { "unverified" };
-    let word = match decided.decision {
-        Decision::Approved => "approved",
-        Decision::Rejected => "rejected",
-    };
-    let source = &decided.approver.source;
     let reason = decided.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{word} by {by} ({known}, from {source}) at {}{reason}", time(decided.at))
+    format!("{} by {} at {}{reason}", decided.decision, decided.approver, time(decided.at))
 }

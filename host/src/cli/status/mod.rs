@@ -12,7 +12,7 @@ use crate::cli::Exit;
 use crate::cli::args::StatusArgs;
 use crate::cli::args::state::StateStore;
 use crate::cli::ci::Environment;
-use crate::cli::error::{CliError, STATE};
+use crate::cli::error::{CliError, STATE, USAGE};
 use crate::cli::store;
 use crate::engine::{End, Gate, RunState, Status};
 use crate::id::StepId;
@@ -21,25 +21,32 @@ use crate::outcome::Outcome;
 
 /// Lists the runs, or shows one.
 pub(in crate::cli) fn status(args: &StatusArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
-    if args.state.state_store == Some(StateStore::Memory) {
-        return Err(CliError::new(crate::cli::error::USAGE, "the memory store keeps nothing to show")
-            .hint("leave -state-store out, or say filesystem or gitlab"));
-    }
-    let store = store::open(&args.state, environment)?;
+    let store = open(args, environment)?;
     let runs: Vec<Run> = store.runs()?.into_iter().map(Run::read).collect();
     match &args.run {
         None => list(&runs, args.json, out),
         Some(name) => match runs.iter().find(|run| run.is(name)) {
             Some(run) => detail(run, args.json, out),
-            None => {
-                let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-                let error = CliError::new(STATE, format!("there is no state of a run `{name}`"));
-                Err(match names.as_slice() {
-                    [] => error.hint("there is no state at all in .shiro/state/"),
-                    names => error.hint(format!("there are: {}", names.join(", "))),
-                })
-            }
+            None => Err(unknown(name, runs.iter().map(|run| run.name.clone()).collect())),
         },
+    }
+}
+
+/// The store of a command that shows what is there.
+pub(in crate::cli) fn open(args: &StatusArgs, environment: &Environment) -> Result<Store, CliError> {
+    if args.state.state_store == Some(StateStore::Memory) {
+        return Err(CliError::new(USAGE, "the memory store keeps nothing to show")
+            .hint("leave -state-store out, or say filesystem or gitlab"));
+    }
+    store::open(&args.state, environment)
+}
+
+/// Of a run that is not among these.
+pub(in crate::cli) fn unknown(name: &str, names: Vec<String>) -> CliError {
+    let error = CliError::new(STATE, format!("there is no state of a run `{name}`"));
+    match names.as_slice() {
+        [] => error.hint("there is no state at all in .shiro/state/"),
+        names => error.hint(format!("there are: {}", names.join(", "))),
     }
 }
 

@@ -218,10 +218,7 @@ impl Run {
                 self.status(out, &format!("{}: waits for approval{}", self.safe(step.as_str()), self.safe(&asks)));
             }
             Event::ApprovalDecided { step, decision, missing, approver, reason, .. } => {
-                let (tone, word) = match decision {
-                    Decision::Approved => (Tone::Green, "approved"),
-                    Decision::Rejected => (Tone::Red, "rejected"),
-                };
+                let tone = if *decision == Decision::Approved { Tone::Green } else { Tone::Red };
                 let mut rest = format!(" by {}", self.who(approver));
                 if let Some(reason) = reason {
                     rest += &format!(": {}", self.inline(reason));
@@ -231,7 +228,7 @@ impl Run {
                     (_, 1) => rest += "; one more approval is missing",
                     (_, missing) => rest += &format!("; {missing} more approvals are missing"),
                 }
-                self.status(out, &format!("{}: {}{rest}", self.safe(step.as_str()), self.paint.paint(tone, word)));
+                self.status(out, &format!("{}: {}{rest}", self.safe(step.as_str()), self.paint.paint(tone, decision)));
             }
             Event::ApprovalExpired { step, .. } => {
                 let expired = self.paint.paint(Tone::Red, "expired");
@@ -520,9 +517,7 @@ impl Run {
     }
 
     fn who(&self, approver: &Approver) -> String {
-        let by = approver.by.as_deref().unwrap_or("someone");
-        let verified = if approver.verified { "verified" } else { "unverified" };
-        self.safe(&format!("{by} ({verified}, from {})", approver.source)).into_owned()
+        self.safe(&approver.to_string()).into_owned()
     }
 }
 
