@@ -7,7 +7,8 @@ use wasmparser::{
     ElementSectionReader, Encoding, Instance, Parser, Payload, Result,
 };
 
-/// The most places that all instances may have together: each takes up to 32 bytes. CPython needs some 40,000.
+/// The most places that all instances may have together: each takes up to 32 bytes. CPython and SpiderMonkey need some
+/// 30,000.
 const PLACES: u64 = 1 << 20;
 /// An attempt has at most so many core instances, whatever a component would make.
 const INSTANCES: u64 = 64;
