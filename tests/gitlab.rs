@@ -10,7 +10,7 @@ use crate::support::http::Server;
 use crate::support::{Outcome, Project, SHIRO, repository};
 
 /// The emulator that `make test-tools` installs next to the build.
-fn emulator() -> PathBuf {
+pub(crate) fn emulator() -> PathBuf {
     let target = PathBuf::from(SHIRO).ancestors().nth(2).expect("target/PROFILE/shiro").to_owned();
     let program = target.join("tools/node_modules/.bin/gitlab-ci-local");
     assert!(program.exists(), "{} is missing: run `make test`, which installs it", program.display());
@@ -31,6 +31,12 @@ fn project_with(workflow: &str, jobs: &str) -> Project {
     let mut project = Project::new();
     project.write(".shiro/workflow.json", workflow);
     project.write(".gitlab-ci.yml", jobs);
+    prepare(&mut project);
+    project
+}
+
+/// Makes a repository of what is there, with a stand-in for `kubectl` that writes to `effects.log`, as the emulator wants it.
+pub(crate) fn prepare(project: &mut Project) {
     project.write_program("kubectl", "#!/bin/sh\necho \"kubectl $*\" >> \"$EFFECTS\"\n");
     std::os::unix::fs::symlink(SHIRO, project.join("bin/shiro")).expect("link shiro");
     let effects = project.join("effects.log").display().to_string();
@@ -47,7 +53,6 @@ fn project_with(workflow: &str, jobs: &str) -> Project {
         let status = project.command("git").args(args.split(' ')).status().expect("git starts");
         assert!(status.success(), "git {args}");
     }
-    project
 }
 
 fn run(project: &Project, slack: &Server, args: &[&str]) -> Outcome {

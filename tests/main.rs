@@ -7,6 +7,7 @@ mod support;
 
 mod approval;
 mod approvals;
+mod ci_files;
 mod cli;
 mod compile;
 mod crash;

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("report", &["event", "approval", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
+    ("ci", &["plan", "workflow", "diagnostic"]),
     ("authoring", &[]),
     ("file", &[]),
     ("net", &[]),

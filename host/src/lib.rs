@@ -43,6 +43,8 @@ pub mod policy;
 
 pub mod plan;
 
+pub mod ci;
+
 pub mod step;
 
 pub mod engine;

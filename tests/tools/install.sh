@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, and rsync, which it needs;
-# docker-registry, a registry of components; and the tool chains that plugins in other languages than Rust are built with.
+# docker-registry, a registry of components; check-jsonschema, which has the schemas of CI files; and the tool chains that
+# plugins in other languages than Rust are built with.
 #
 # usage: install.sh DIR
 set -eu
@@ -61,10 +62,16 @@ if ! cmp -s "$here/languages/package-lock.json" "$languages/installed-lock.json"
     cp "$here/languages/package-lock.json" "$languages/installed-lock.json"
 fi
 
-if ! cmp -s "$here/languages/requirements.txt" "$languages/installed-requirements.txt"; then
-    rm -rf "$languages/venv"
+# Installs the Python packages that a folder here lists into a virtual environment of its own.
+python_packages() {
+    cmp -s "$here/$1/requirements.txt" "$dir/$1/installed-requirements.txt" && return
+    mkdir -p "$dir/$1"
+    rm -rf "$dir/$1/venv"
     python3 -c 'import ensurepip' 2>/dev/null || install "python3-venv" python3-venv
-    python3 -m venv "$languages/venv"
-    "$languages/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/languages/requirements.txt"
-    cp "$here/languages/requirements.txt" "$languages/installed-requirements.txt"
-fi
+    python3 -m venv "$dir/$1/venv"
+    "$dir/$1/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$here/$1/requirements.txt"
+    cp "$here/$1/requirements.txt" "$dir/$1/installed-requirements.txt"
+}
+
+python_packages languages
+python_packages schemas

@@ -8,6 +8,7 @@ pub mod args;
 mod audit;
 mod bind;
 mod ci;
+mod ci_files;
 mod complete;
 mod dry_run;
 mod early_scope;
@@ -80,6 +81,7 @@ fn execute(cli: Cli) -> Exit {
         Verb::Reject(args) => approve::reject(&args, &Environment::of_process(), &mut out),
         Verb::Rework(args) => approve::rework(&args, &Environment::of_process(), &mut out),
         Verb::Audit(args) => audit::audit(&args, &Environment::of_process(), &mut out),
+        Verb::Ci(verb) => ci_files::ci(&verb, &mut out),
         Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),
         Verb::Version => version::version(&mut out),
         Verb::Completions { shell } => complete::complete(shell, &mut out),

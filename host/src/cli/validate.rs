@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::Exit;
 use super::args::ValidateArgs;
 use super::project::Project;
+use super::{Exit, ci_files};
 
-/// Checks a workflow; every problem is in the error.
+/// Checks a workflow; every problem is in the error. Then its CI file, if one is named.
 pub(super) fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Exit {
     let project = Project::load(&args.workflow, None)?;
     for warning in &project.warnings {
@@ -20,5 +20,8 @@ pub(super) fn validate(args: &ValidateArgs, out: &mut dyn Write) -> Exit {
         if steps == 1 { "step" } else { "steps" },
         if types == 1 { "type" } else { "types" },
     )?;
-    Ok(0)
+    match &args.ci {
+        Some(file) => ci_files::check(file, &args.workflow, &project, out),
+        None => Ok(0),
+    }
 }

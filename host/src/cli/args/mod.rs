@@ -1,6 +1,7 @@
 //! What the command line may say.
 
 pub mod approval;
+pub mod ci;
 pub mod plugin;
 pub mod state;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use self::approval::{ApproveArgs, AuditArgs, IdentityArgs, RejectArgs, ReworkArgs};
+use self::ci::CiVerb;
 use self::plugin::{PluginDirs, PluginVerb};
 use self::state::{JournalArgs, StateArgs};
 
@@ -65,6 +67,9 @@ pub enum Verb {
     Rework(Box<ReworkArgs>),
     /// Show who decided what, and on which evidence; `audit verify` checks it.
     Audit(AuditArgs),
+    /// Write the CI file that runs a workflow.
+    #[command(subcommand)]
+    Ci(CiVerb),
     /// Look at step types, add and pin others, publish your own.
     #[command(subcommand)]
     Plugin(PluginVerb),
@@ -191,6 +196,10 @@ pub struct ValidateArgs {
     /// Which workflow.
     #[command(flatten)]
     pub workflow: WorkflowArgs,
+
+    /// Check this .gitlab-ci.yml or GitHub workflow too: can the run pause, be approved, and go on?
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ci: Option<PathBuf>,
 }
 
 /// Flags of `shiro status`.

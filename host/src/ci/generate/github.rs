@@ -1,0 +1,163 @@
+//! A workflow of GitHub Actions.
+//!
+//! People approve in GitHub's own dialog: a job with a protected environment waits for its reviewers. Their "Reject" ends that
+//! job before its first step, which is what the rejecting job is started by.
+
+use std::fmt::Write as _;
+
+use super::super::gates::Gates;
+use super::names::{Names, Round, slug};
+use super::{Options, approve, kept_days, reject, run, scalar, variable};
+
+/// Writes the file.
+pub(super) fn generate(gates: &Gates, options: &Options) -> String {
+    let names = Names::of(&options.name, gates);
+    let mut out = String::new();
+    header(&mut out, &names, gates, options);
+    initial(&mut out, &names, gates, options);
+    let mut before = names.initial.as_str();
+    for round in &names.rounds {
+        let waiting = before;
+        for approve in &round.approve {
+            approval(&mut out, approve, round, before, gates, options);
+            before = approve;
+        }
+        rejection(&mut out, round, waiting, gates, options);
+    }
+    out
+}
+
+// Writing to a string can't fail, so the results are dropped.
+
+fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
+    let file = slug(&options.name);
+    let _ = writeln!(
+        out,
+        "# Written by `shiro ci generate github`. After a change: shiro validate -ci .github/workflows/{file}.yml"
+    );
+    if !gates.is_empty() {
+        let _ = writeln!(
+            out,
+            "#\n# {} begins the run and is green when it waits. The approve job waits for the reviewers of the environment\n\
+             # `{}`: name them under Settings > Environments > Required reviewers. Without any, nobody is asked.",
+            names.initial, options.environment
+        );
+    }
+    if options.image.is_none() {
+        let _ =
+            writeln!(out, "#\n# shiro must be on the runners, or in an image that each job names: `container: ...`");
+    }
+    let _ = writeln!(
+        out,
+        "name: {}\n\non:\n  push:\n    branches: [main]\n  workflow_dispatch:\n\npermissions:\n  contents: read\n  # Says for certain who lets a job start.\n  id-token: write\n\njobs:",
+        scalar(&options.name)
+    );
+}
+
+fn initial(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
+    let _ = writeln!(out, "  {}:", names.initial);
+    start(out, options);
+    status(out);
+    let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
+    script(out, &[], &[run(options, "-fresh")]);
+    upload(out, &names.initial, gates);
+}
+
+fn approval(out: &mut String, name: &str, round: &Round<'_>, before: &str, gates: &Gates, options: &Options) {
+    let _ = writeln!(out, "\n  {name}:\n    needs: {before}");
+    let _ = writeln!(out, "    if: needs.{before}.outputs.status == 'paused'");
+    start(out, options);
+    let _ = writeln!(out, "    environment: {}", scalar(&options.environment));
+    concurrency(out, options);
+    status(out);
+    let _ = writeln!(
+        out,
+        "      # Empty where the reviewers said no.\n      started: ${{{{ steps.started.outputs.started }}}}\n    \
+         steps:\n      - id: started\n        run: echo started=true >> \"$GITHUB_OUTPUT\"\n      - uses: actions/checkout@v4"
+    );
+    download(out, before);
+    let fields: Vec<&str> = round.gates.iter().flat_map(|gate| &gate.form).map(String::as_str).collect();
+    script(out, &fields, &approve(options, round.gates, ""));
+    upload(out, name, gates);
+}
+
+fn rejection(out: &mut String, round: &Round<'_>, waiting: &str, gates: &Gates, options: &Options) {
+    let approvers = round.approve.join(", ");
+    let refused: Vec<String> = round
+        .approve
+        .iter()
+        .map(|job| format!("needs.{job}.result == 'failure' && needs.{job}.outputs.started != 'true'"))
+        .collect();
+    let refused = refused.join(" || ");
+    for (name, gate) in &round.reject {
+        let _ = writeln!(out, "\n  {name}:\n    needs: [{waiting}, {approvers}]");
+        let _ = writeln!(out, "    if: always() && ({refused})");
+        start(out, options);
+        let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
+        download(out, waiting);
+        let [reject, end] =
+            reject(options, gate, "", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID");
+        let _ = writeln!(out, "      - run: {}", scalar(&reject));
+        let _ = writeln!(out, "      # Runs the steps that ask for a rejection, and ends with exit code 6.");
+        let _ = writeln!(out, "      - run: {}", scalar(&end));
+        upload(out, name, gates);
+    }
+}
+
+fn start(out: &mut String, options: &Options) {
+    let _ = writeln!(out, "    runs-on: ubuntu-latest");
+    if let Some(image) = &options.image {
+        let _ = writeln!(out, "    container: {}", scalar(image));
+    }
+}
+
+fn concurrency(out: &mut String, options: &Options) {
+    let _ = writeln!(
+        out,
+        "    # One at a time, in all runs.\n    concurrency:\n      group: {}\n      cancel-in-progress: false",
+        scalar(&slug(&options.name))
+    );
+}
+
+fn status(out: &mut String) {
+    let _ = writeln!(out, "    outputs:\n      status: ${{{{ steps.shiro.outputs.SHIRO_STATUS }}}}");
+}
+
+/// The step that runs shiro. The fields of a form come from variables of the environment.
+fn script(out: &mut String, fields: &[&str], commands: &[String]) {
+    let _ = writeln!(out, "      - id: shiro");
+    if !fields.is_empty() {
+        let _ = writeln!(out, "        # The form's fields are variables of the environment.\n        env:");
+    }
+    for field in fields {
+        let name = variable(field);
+        let _ = writeln!(out, "          {name}: ${{{{ vars.{name} }}}}");
+    }
+    match commands {
+        [command] => {
+            let _ = writeln!(out, "        run: {}", scalar(command));
+        }
+        _ => {
+            let _ = writeln!(out, "        run: |");
+            for command in commands {
+                let _ = writeln!(out, "          {command}");
+            }
+        }
+    }
+}
+
+fn upload(out: &mut String, job: &str, gates: &Gates) {
+    let _ = writeln!(
+        out,
+        "      - uses: actions/upload-artifact@v4\n        if: always()\n        with:\n          name: shiro-state-{job}\n          \
+           path: .shiro/state/\n          include-hidden-files: true\n          retention-days: {}",
+        kept_days(gates).min(90)
+    );
+}
+
+fn download(out: &mut String, from: &str) {
+    let _ = writeln!(
+        out,
+        "      - uses: actions/download-artifact@v4\n        with:\n          name: shiro-state-{from}\n          path: .shiro/state/"
+    );
+}

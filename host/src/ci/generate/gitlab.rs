@@ -1,0 +1,144 @@
+//! `.gitlab-ci.yml`.
+
+use std::fmt::Write as _;
+
+use super::super::gates::{Gate, Gates};
+use super::names::{Names, slug};
+use super::{Options, approve, kept_days, reject, run, scalar};
+
+/// Where a run's state is.
+const STORE: &str = "-state-store gitlab ";
+
+/// Writes the file.
+pub(super) fn generate(gates: &Gates, options: &Options) -> String {
+    let names = Names::of(&options.name, gates);
+    let mut out = String::new();
+    header(&mut out, &names, gates, options);
+    base(&mut out, gates, options);
+    initial(&mut out, &names, options);
+    let mut before = names.initial.as_str();
+    for round in &names.rounds {
+        let waiting = before;
+        for approve in &round.approve {
+            approval(&mut out, approve, round.gates, before, options);
+            before = approve;
+        }
+        for (name, gate) in &round.reject {
+            rejection(&mut out, name, gate, waiting, options);
+        }
+    }
+    out
+}
+
+// Writing to a string can't fail, so the results are dropped.
+
+fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
+    let environment = &options.environment;
+    let _ = writeln!(out, "# Written by `shiro ci generate gitlab`. After a change: shiro validate -ci .gitlab-ci.yml");
+    if !gates.is_empty() {
+        let _ = writeln!(
+            out,
+            "#\n# {} begins the run and is green when it waits. Whoever starts the approve job approves, and the run goes\n\
+             # on there. Who may start it is for GitLab to say: protect the environment `{environment}` (Settings > CI/CD >\n\
+             # Protected environments), or the branch.",
+            names.initial
+        );
+    }
+    if options.stage.is_none() {
+        let _ = writeln!(out, "\nworkflow:\n  rules:\n    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH");
+        let _ = writeln!(out, "\nstages:\n  - run{}", if gates.is_empty() { "" } else { "\n  - approve" });
+    }
+}
+
+fn base(out: &mut String, gates: &Gates, options: &Options) {
+    let _ = writeln!(out, "\n.shiro:");
+    match &options.image {
+        Some(image) => {
+            let _ = writeln!(out, "  image: {}", scalar(image));
+        }
+        None => {
+            let _ = writeln!(out, "  # shiro must be on the runner, or in an image that you name here: `image: ...`");
+        }
+    }
+    let _ = writeln!(
+        out,
+        "  # One at a time, in all pipelines.\n  \
+           resource_group: {}\n  \
+           interruptible: false\n  \
+           # A retry would start from the artifact of the job before it, and do again what was done. Steps have `retry`.\n  \
+           retry: 0\n  \
+           # Says for certain who started a job.\n  \
+           id_tokens:\n    \
+             SHIRO_ID_TOKEN:\n      \
+               aud: shiro\n  \
+           artifacts:\n    \
+             when: always\n    \
+             expire_in: {} days\n    \
+             paths:\n      \
+               - .shiro/state/",
+        scalar(&slug(&options.name)),
+        kept_days(gates)
+    );
+}
+
+fn initial(out: &mut String, names: &Names<'_>, options: &Options) {
+    let _ = writeln!(
+        out,
+        "\n{}:\n  extends: .shiro\n  stage: {}\n  script:\n    - {}",
+        names.initial,
+        stage(options, "run"),
+        scalar(&run(options, &format!("{STORE}-fresh")))
+    );
+}
+
+fn approval(out: &mut String, name: &str, gates: &[Gate], before: &str, options: &Options) {
+    let _ = writeln!(
+        out,
+        "\n{name}:\n  \
+           extends: .shiro\n  \
+           stage: {}\n  \
+           needs: [{before}]\n  \
+           when: manual\n  \
+           # The pipeline does not pass without it.\n  \
+           allow_failure: false\n  \
+           environment: {}\n  \
+           script:",
+        stage(options, "approve"),
+        scalar(&options.environment)
+    );
+    if gates.iter().any(|gate| !gate.form.is_empty()) {
+        let _ = writeln!(out, "    # Give the form's fields as variables when you start the job.");
+    }
+    for command in approve(options, gates, STORE) {
+        let _ = writeln!(out, "    - {}", scalar(&command));
+    }
+}
+
+fn rejection(out: &mut String, name: &str, gate: &Gate, waiting: &str, options: &Options) {
+    let [reject, end] = reject(options, gate, STORE, "$CI_JOB_URL");
+    let _ = writeln!(
+        out,
+        "\n{name}:\n  \
+           extends: .shiro\n  \
+           stage: {}\n  \
+           needs: [{waiting}]\n  \
+           when: manual\n  \
+           # Nobody has to reject.\n  \
+           allow_failure: true\n  \
+           environment:\n    \
+             name: {}\n    \
+             action: verify\n  \
+           script:\n    \
+             - {}\n    \
+             # Runs the steps that ask for a rejection, and ends with exit code 6.\n    \
+             - {}",
+        stage(options, "approve"),
+        scalar(&options.environment),
+        scalar(&reject),
+        scalar(&end)
+    );
+}
+
+fn stage(options: &Options, own: &str) -> String {
+    scalar(options.stage.as_deref().unwrap_or(own))
+}

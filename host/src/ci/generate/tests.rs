@@ -1,0 +1,156 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::{Files, Flags, Gate, Report, Severity, Subject, Unreadable, check};
+use super::*;
+
+/// A repository without other files.
+struct Nothing;
+
+impl Files for Nothing {
+    fn read(&self, _: &str) -> Result<Vec<u8>, Unreadable> {
+        Err(Unreadable::Missing)
+    }
+
+    fn matching(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn gate(step: &str, approvals: u32) -> Gate {
+    Gate { step: step.to_owned(), approvals, expires: None, verified: true, others_only: false, form: Vec::new() }
+}
+
+fn options() -> Options {
+    Options {
+        name: "approval-workflow".to_owned(),
+        workflow: None,
+        environment: "production".to_owned(),
+        image: None,
+        stage: None,
+    }
+}
+
+fn checked(platform: Platform, gates: &Gates, options: &Options) -> Report {
+    let text = generate(platform, gates, options);
+    let flags = Flags { with_value: ["state-store", "workflow", "reason"].map(str::to_owned).into() };
+    let file = match platform {
+        Platform::Gitlab => ".gitlab-ci.yml",
+        Platform::Github => ".github/workflows/w.yml",
+    };
+    let subject = Subject {
+        file,
+        gates,
+        workflow: options.workflow.as_deref().unwrap_or(".shiro/workflow.json"),
+        is_default: options.workflow.is_none(),
+        flags: &flags,
+        files: &Nothing,
+    };
+    check(&subject, text.as_bytes())
+}
+
+#[test]
+fn the_files_are_as_they_are_documented() {
+    let gates = Gates { rounds: vec![vec![gate("request_approval", 1)]] };
+    for (platform, golden) in [
+        (Platform::Gitlab, include_str!("../../../../docs/ci/gitlab-ci.yml")),
+        (Platform::Github, include_str!("../../../../docs/ci/github.yml")),
+    ] {
+        let text = generate(platform, &gates, &options());
+        assert_eq!(text, golden, "{platform}: if this is better than before, write it to docs/ci/");
+    }
+}
+
+#[test]
+fn whatever_is_generated_passes_its_own_check() {
+    let long = Gate { expires: Some(Duration::from_secs(60 * 24 * 60 * 60)), ..gate("long", 1) };
+    let rounds = [
+        vec![],
+        vec![vec![gate("a", 1)]],
+        vec![vec![gate("a", 3)], vec![gate("b", 1), gate("c", 2)]],
+        vec![vec![long], vec![gate("b", 1)]],
+    ];
+    let strange = Options {
+        name: "Ünïcode: \"x\" {y} #z".to_owned(),
+        workflow: Some("it's here/w.json".to_owned()),
+        environment: "on".to_owned(),
+        image: Some("registry.example.com:5000/tools/shiro@sha256:00".to_owned()),
+        stage: None,
+    };
+    for rounds in rounds {
+        let gates = Gates { rounds };
+        for options in [options(), strange.clone()] {
+            for platform in [Platform::Gitlab, Platform::Github] {
+                let report = checked(platform, &gates, &options);
+                let worse = report.findings.iter().filter(|finding| finding.severity != Severity::Info);
+                assert_eq!(worse.count(), 0, "{report}\n{}", generate(platform, &gates, &options));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stage_of_the_project_takes_all_jobs() {
+    let gates = Gates { rounds: vec![vec![gate("a", 1)]] };
+    let options = Options { stage: Some("deploy".to_owned()), ..options() };
+    let text = generate(Platform::Gitlab, &gates, &options);
+    assert!(!text.contains("\nstages:") && !text.contains("\nworkflow:"), "{text}");
+    assert_eq!(text.matches("stage: deploy\n").count(), 3);
+    assert_eq!(checked(Platform::Gitlab, &gates, &options).count(Severity::Error), 0);
+}
+
+#[test]
+fn artifacts_are_kept_longer_than_an_approval_may_take() {
+    let wait = |days: u64| Gates {
+        rounds: vec![vec![Gate { expires: Some(Duration::from_secs(days * 24 * 60 * 60 + 1)), ..gate("a", 1) }]],
+    };
+    assert_eq!([0, 29, 45].map(|days| kept_days(&wait(days))), [30, 31, 47]);
+}
+
+#[test]
+fn texts_are_quoted_where_yaml_would_read_something_else() {
+    for (text, quoted) in [
+        ("production", "production"),
+        ("a b", "a b"),
+        ("on", "'on'"),
+        ("1.0", "'1.0'"),
+        ("a: b", "'a: b'"),
+        ("#x", "'#x'"),
+        ("say \"x\"\\", "'say \"x\"\\'"),
+        ("it's \"x\"\\", "\"it's \\\"x\\\"\\\\\""),
+        ("tab\there", "\"tab\\u0009here\""),
+        ("", "''"),
+    ] {
+        assert_eq!(scalar(text), quoted);
+    }
+    assert_eq!(word("it's"), r"'it'\''s'");
+    let distinct: BTreeSet<String> = ["a", "-a", "a "].map(scalar).into();
+    assert_eq!(distinct.len(), 3);
+}
+
+#[test]
+fn a_form_is_filled_in_from_variables() {
+    let form = Gate { form: vec!["change ticket".to_owned(), "2nd".to_owned()], ..gate("ask", 1) };
+    let gates = Gates { rounds: vec![vec![form, gate("other", 1)]] };
+    let text = generate(Platform::Gitlab, &gates, &options());
+    // In YAML's double quotes, since the command has both kinds of its own.
+    let text = text.replace("\\\"", "\"");
+    for line in [
+        "shiro approve ask -state-store gitlab -form 'change ticket'=\"$CHANGE_TICKET\" -form 2nd=\"$_2ND\"",
+        "shiro approve other -state-store gitlab",
+        "shiro run -state-store gitlab -resume -no-approve",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let text = generate(Platform::Github, &gates, &options());
+    for line in [
+        "          CHANGE_TICKET: ${{ vars.CHANGE_TICKET }}\n",
+        "          shiro approve ask -form 'change ticket'=\"$CHANGE_TICKET\" -form 2nd=\"$_2ND\"\n",
+        "          shiro approve other\n          shiro run -resume -no-approve\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    for platform in [Platform::Gitlab, Platform::Github] {
+        assert_eq!(checked(platform, &gates, &options()).count(Severity::Error), 0, "{platform}");
+    }
+}

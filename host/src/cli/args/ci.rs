@@ -1,0 +1,55 @@
+//! What may follow `shiro ci`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::WorkflowArgs;
+
+/// CI files.
+#[derive(Debug, Subcommand)]
+pub enum CiVerb {
+    /// Write the CI file for a workflow: a job that begins its run, one for each approval, and one to reject each.
+    Generate(GenerateArgs),
+}
+
+/// Flags of `shiro ci generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// For which CI system.
+    #[arg(value_name = "SYSTEM", value_enum)]
+    pub system: CiSystem,
+
+    /// Which workflow.
+    #[command(flatten)]
+    pub workflow: WorkflowArgs,
+
+    /// Write to this file instead of standard output.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Overwrite the file.
+    #[arg(long, requires = "output")]
+    pub force: bool,
+
+    /// The environment whose protection says who may approve.
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    pub environment: String,
+
+    /// The container image that has shiro. Default: it is on the runner.
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+
+    /// GitLab: put the jobs into this stage, for a file that is included in another one.
+    #[arg(long, value_name = "NAME")]
+    pub stage: Option<String>,
+}
+
+/// A CI system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CiSystem {
+    /// GitLab CI/CD.
+    Gitlab,
+    /// GitHub Actions.
+    Github,
+}
