@@ -15,6 +15,7 @@ mod docs;
 mod engine;
 mod gitlab;
 mod hermetic;
+mod init;
 mod languages;
 mod plugin_run;
 mod plugin_test;

@@ -15,6 +15,7 @@ mod early_scope;
 mod error;
 mod gates;
 mod held;
+mod init;
 mod inputs;
 mod output;
 mod plugin;
@@ -81,6 +82,7 @@ fn execute(cli: Cli) -> Exit {
         Verb::Reject(args) => approve::reject(&args, &Environment::of_process(), &mut out),
         Verb::Rework(args) => approve::rework(&args, &Environment::of_process(), &mut out),
         Verb::Audit(args) => audit::audit(&args, &Environment::of_process(), &mut out),
+        Verb::Init(args) => init::init(&args, &mut out),
         Verb::Ci(verb) => ci_files::ci(&verb, &mut out),
         Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),
         Verb::Version => version::version(&mut out),

@@ -1,0 +1,165 @@
+//! `shiro init`: every template works from the first minute, and nothing that was there is lost.
+
+use std::fs;
+use std::process::Command;
+
+use crate::ci_files::has_schema;
+use crate::support::{Outcome, Project, SHIRO};
+
+const TEMPLATES: [&str; 3] = ["approval", "release", "blank"];
+
+/// Runs git in a project, as somebody.
+fn git(project: &Project, args: &str) {
+    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+    let status = project.command("git").args(identity).args(args.split(' ')).status().expect("git starts");
+    assert!(status.success(), "git {args}");
+}
+
+#[test]
+fn every_template_is_valid_for_every_ci_system() {
+    for template in TEMPLATES {
+        for (system, file, schema) in [
+            ("gitlab", ".gitlab-ci.yml".to_owned(), "vendor.gitlab-ci"),
+            (
+                "github",
+                format!(".github/workflows/{}.yml", if template == "blank" { "main" } else { template }),
+                "vendor.github-workflows",
+            ),
+        ] {
+            let project = Project::new();
+            project.shiro(&format!("init -template {template} -ci {system}")).exits(0).says("Next:").says(&file);
+            project.shiro("validate").exits(0).does_not_say("warning");
+            project.shiro("run -dry-run").exits(0).says("Dry Run Complete");
+            project.shiro(&format!("validate -ci {file}")).exits(0).does_not_say("[WARN]").does_not_say("[ERROR]");
+            has_schema(schema, project.join(&file));
+            assert_eq!(project.read(".shiro/.gitignore").lines().last(), Some("/state/"));
+        }
+        let project = Project::new();
+        project.shiro(&format!("init -template {template} -ci none")).exits(0);
+        project.shiro("validate").exits(0);
+        assert!(!project.join(".gitlab-ci.yml").exists() && !project.join(".github").exists());
+    }
+}
+
+#[test]
+fn a_project_without_a_template_gets_the_approval_and_it_runs() {
+    let project = Project::new();
+    project.shiro("init").exits(0).says(".gitlab-ci.yml: written");
+    git(&project, "init -q");
+    git(&project, "add -A");
+    project.shiro("run").exits(0).says("Preparing the deployment to production").says("waits for approval");
+    project.shiro("run").exits(0).says("Deploying to production");
+    let output = project.command("git").args(["status", "--porcelain"]).output().expect("git starts");
+    let status = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(status.contains(".shiro/workflow.json") && !status.contains("state"), "{status}");
+}
+
+#[test]
+fn a_release_finds_its_version_and_its_notes_and_pushes_a_tag() {
+    let mut project = Project::new();
+    let home = project.path().display().to_string();
+    project.env("HOME", home);
+    project.shiro("init -template release -ci none").exits(0);
+    git(&project, "init -q -b main");
+    git(&project, "init -q --bare origin.git");
+    git(&project, "remote add origin ./origin.git");
+    git(&project, "add .shiro");
+    git(&project, "commit -q -m Start");
+    git(&project, "tag v1.2.9");
+    git(&project, "commit -q --allow-empty -m Improve");
+    project.shiro("run").exits(0).says("Release v1.2.10?").says("- Improve").does_not_say("- Start");
+    project.shiro("run").exits(0);
+    let tags = |project: &Project| {
+        let output = project.command("git").args(["--git-dir=origin.git", "tag"]).output().expect("git starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(tags(&project), "v1.2.10\n");
+    project.shiro("run -fresh -input version=2.0.0").exits(0).says("Release v2.0.0?");
+    project.shiro("run").exits(0);
+    assert_eq!(tags(&project), "v1.2.10\nv2.0.0\n");
+    project.shiro("run -fresh -input version=next").exits(2).says("version");
+}
+
+#[test]
+fn the_ci_system_is_the_repository_s() {
+    for (remote, expected) in [
+        ("git@github.com:group/name.git", ".github/workflows/approval.yml"),
+        ("https://gitlab.example.com/group/name.git", ".gitlab-ci.yml"),
+    ] {
+        let project = Project::new();
+        git(&project, "init -q");
+        git(&project, &format!("remote add origin {remote}"));
+        project.shiro("init").exits(0);
+        assert!(project.join(expected).exists(), "{remote}");
+    }
+}
+
+#[test]
+fn what_is_there_is_not_overwritten_unless_that_is_wanted() {
+    let project = Project::new();
+    project.write(".gitlab-ci.yml", "mine: {script: [make]}\n");
+    project
+        .shiro("init")
+        .exits(2)
+        .says(".gitlab-ci.yml is there already: nothing was written")
+        .says("-force")
+        .says("-ci none");
+    assert!(!project.join(".shiro").exists());
+    project.shiro("init -ci none").exits(0);
+    project.shiro("init -ci none").exits(0).says("as it was");
+    assert_eq!(project.read(".gitlab-ci.yml"), "mine: {script: [make]}\n");
+    project.write(".shiro/workflow.json", "{}");
+    project.shiro("init -force").exits(0).says("overwritten");
+    project.shiro("validate -ci .gitlab-ci.yml").exits(0);
+}
+
+#[test]
+fn in_a_terminal_it_asks_for_each_file() {
+    let project = Project::new();
+    project.write(".gitlab-ci.yml", "mine: {script: [make]}\n");
+    project.write(".shiro/workflow.json", "{}");
+    // A terminal that answers each question: no, then yes.
+    let script = r#"
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "init"])
+seen, answers = b"", [b"n\n", b"y\n"]
+while True:
+    try:
+        data = os.read(fd, 4096)
+    except OSError:
+        break
+    if not data:
+        break
+    seen += data
+    if answers and seen.count(b"[y/N] ") > 2 - len(answers):
+        os.write(fd, answers.pop(0))
+sys.stdout.buffer.write(seen)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+    let mut command: Command = project.command("python3");
+    let output = command.args(["-c", script, SHIRO]).output().expect("python3 starts");
+    Outcome::of(output).exits(0).says(".shiro/workflow.json: kept").says(".gitlab-ci.yml: overwritten");
+    assert_eq!(project.read(".shiro/workflow.json"), "{}");
+    assert!(project.read(".gitlab-ci.yml").contains("shiro run"));
+}
+
+#[test]
+fn what_go_shiro_did_wrong_is_said() {
+    let project = Project::new();
+    project.write(".gitignore", "/target\n.shiro/\n");
+    project.shiro("init -i").exits(2).says("-template");
+    project.shiro("init -d api_key=x").exits(2).says("config.yaml");
+    assert!(!project.join(".shiro").exists());
+    project.shiro("init").exits(0).says("warning: .gitignore has `.shiro/`");
+    assert_eq!(fs::read_to_string(project.join(".gitignore")).expect("read"), "/target\n.shiro/\n");
+}
+
+#[test]
+fn another_folder_is_named_wherever_it_must_be() {
+    let project = Project::new();
+    project.shiro("init -shiro-dir deploy/shiro -template blank").exits(0).says("shiro run deploy/shiro/workflow.json");
+    assert!(project.read(".gitlab-ci.yml").contains("shiro run deploy/shiro/workflow.json"));
+    project.shiro("validate deploy/shiro/workflow.json -ci .gitlab-ci.yml").exits(0).does_not_say("[ERROR]");
+}
