@@ -13,7 +13,7 @@ fn project() -> Project {
 #[test]
 fn help_names_every_verb_and_every_exit_code() {
     let help = Project::new().shiro("help").exits(0);
-    for word in ["run", "validate", "status", "ci", "init", "plugin", "version", "completions", "143"] {
+    for word in ["run", "validate", "status", "ci", "init", "graph", "plugin", "version", "completions", "143"] {
         assert!(help.stdout.contains(word), "{word}\n{}", help.stdout);
     }
     assert!(!help.stdout.contains("__watch"));

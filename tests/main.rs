@@ -14,6 +14,7 @@ mod crash;
 mod docs;
 mod engine;
 mod gitlab;
+mod graph;
 mod hermetic;
 mod init;
 mod languages;

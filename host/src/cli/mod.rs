@@ -14,6 +14,7 @@ mod dry_run;
 mod early_scope;
 mod error;
 mod gates;
+mod graph;
 mod held;
 mod init;
 mod inputs;
@@ -82,6 +83,7 @@ fn execute(cli: Cli) -> Exit {
         Verb::Reject(args) => approve::reject(&args, &Environment::of_process(), &mut out),
         Verb::Rework(args) => approve::rework(&args, &Environment::of_process(), &mut out),
         Verb::Audit(args) => audit::audit(&args, &Environment::of_process(), &mut out),
+        Verb::Graph(args) => graph::graph(&args, &mut out),
         Verb::Init(args) => init::init(&args, &mut out),
         Verb::Ci(verb) => ci_files::ci(&verb, &mut out),
         Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),

@@ -1,5 +1,6 @@
 //! What will happen: the graph of a workflow's steps, their order, and what each of them refers to.
 
+mod diagram;
 mod graph;
 mod references;
 
@@ -16,6 +17,7 @@ use crate::workflow::model::{Step, Workflow};
 use crate::workflow::suggest;
 use graph::Adjacency;
 
+pub use diagram::Diagram;
 pub use graph::StepIndex;
 
 /// A longer cycle is shown with its middle left out.

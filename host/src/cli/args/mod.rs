@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod ci;
+pub mod graph;
 pub mod init;
 pub mod plugin;
 pub mod state;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use self::approval::{ApproveArgs, AuditArgs, IdentityArgs, RejectArgs, ReworkArgs};
 use self::ci::CiVerb;
+use self::graph::GraphArgs;
 use self::init::InitArgs;
 use self::plugin::{PluginDirs, PluginVerb};
 use self::state::{JournalArgs, StateArgs};
@@ -69,6 +71,8 @@ pub enum Verb {
     Rework(Box<ReworkArgs>),
     /// Show who decided what, and on which evidence; `audit verify` checks it.
     Audit(AuditArgs),
+    /// Show a workflow's graph, for Mermaid or Graphviz.
+    Graph(GraphArgs),
     /// Write a workflow to start from, and its CI file.
     Init(InitArgs),
     /// Write the CI file that runs a workflow.

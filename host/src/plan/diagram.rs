@@ -1,0 +1,101 @@
+//! A plan as a picture: text for Mermaid, which GitLab and GitHub show in Markdown, or for Graphviz.
+
+use std::fmt::Write as _;
+
+use super::{Plan, StepIndex};
+
+/// What a picture is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Diagram {
+    /// Mermaid's flowchart.
+    Mermaid,
+    /// Graphviz's DOT.
+    Dot,
+}
+
+impl Plan {
+    /// The graph: a box for each step, in file order, and an arrow from what comes before to what comes after. Steps that
+    /// wait for approval have six corners; arrows to steps that a condition may skip are dotted.
+    pub fn diagram(&self, language: Diagram) -> String {
+        let mut text = match language {
+            Diagram::Mermaid => "flowchart TD\n".to_owned(),
+            Diagram::Dot => "digraph workflow {\n  node [shape=box];\n".to_owned(),
+        };
+        for step in self.steps() {
+            self.node(step, language, &mut text);
+        }
+        for step in self.steps() {
+            for &before in self.dependencies(step) {
+                self.edge(before, step, language, &mut text);
+            }
+        }
+        if language == Diagram::Dot {
+            text.push_str("}\n");
+        }
+        text
+    }
+
+    fn node(&self, index: StepIndex, language: Diagram, text: &mut String) {
+        let step = self.step(index);
+        let waits = step.approval.is_some();
+        // Ids and types are made of characters that neither language has a use for; numbers are no words of theirs.
+        let (number, id, kind) = (index.get(), &step.id, &step.step_type);
+        // Writing to a string can't fail.
+        let _ = match (language, waits) {
+            (Diagram::Mermaid, false) => writeln!(text, "  s{number}[\"{id}<br>{kind}\"]"),
+            (Diagram::Mermaid, true) => writeln!(text, "  s{number}{{{{\"{id}<br>{kind}, then approval\"}}}}"),
+            (Diagram::Dot, false) => writeln!(text, "  s{number} [label=\"{id}\\n{kind}\"];"),
+            (Diagram::Dot, true) => {
+                writeln!(text, "  s{number} [shape=hexagon, label=\"{id}\\n{kind}, then approval\"];")
+            }
+        };
+    }
+
+    fn edge(&self, from: StepIndex, to: StepIndex, language: Diagram, text: &mut String) {
+        let (from, conditional, to) = (from.get(), self.step(to).condition.is_some(), to.get());
+        let _ = match (language, conditional) {
+            (Diagram::Mermaid, false) => writeln!(text, "  s{from} --> s{to}"),
+            (Diagram::Mermaid, true) => writeln!(text, "  s{from} -.-> s{to}"),
+            (Diagram::Dot, false) => writeln!(text, "  s{from} -> s{to};"),
+            (Diagram::Dot, true) => writeln!(text, "  s{from} -> s{to} [style=dotted];"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::workflow::{Source, parse};
+
+    fn plan() -> Plan {
+        let text = json!({ "name": "w", "steps": [
+            { "id": "end", "type": "print", "depends_on": ["ask", "build"] },
+            { "id": "build", "type": "shell" },
+            { "id": "ask", "type": "slack.notify", "pause": true, "depends_on": ["build"], "if": "env.X != ''" }
+        ] });
+        let (workflow, problems) = parse(&Source::from_text("w.json", text.to_string()));
+        assert!(problems.is_empty(), "{problems:?}");
+        Plan::build(workflow.expect("a workflow")).expect("a plan")
+    }
+
+    #[test]
+    fn mermaid_shows_steps_gates_and_conditions() {
+        assert_eq!(
+            plan().diagram(Diagram::Mermaid),
+            "flowchart TD\n  s0[\"end<br>print\"]\n  s1[\"build<br>shell\"]\n  \
+             s2{{\"ask<br>slack.notify, then approval\"}}\n  s1 --> s0\n  s2 --> s0\n  s1 -.-> s2\n"
+        );
+    }
+
+    #[test]
+    fn dot_shows_the_same() {
+        assert_eq!(
+            plan().diagram(Diagram::Dot),
+            "digraph workflow {\n  node [shape=box];\n  s0 [label=\"end\\nprint\"];\n  s1 [label=\"build\\nshell\"];\n  \
+             s2 [shape=hexagon, label=\"ask\\nslack.notify, then approval\"];\n  s1 -> s0;\n  s2 -> s0;\n  \
+             s1 -> s2 [style=dotted];\n}\n"
+        );
+    }
+}
