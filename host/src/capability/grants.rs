@@ -76,6 +76,11 @@ impl PrivateRanges {
         Self(vec![(Origin::Asked, Vec::new())])
     }
 
+    /// These private addresses, on whose word that is.
+    pub fn of(origin: Origin, ranges: Vec<IpNet>) -> Self {
+        Self(vec![(origin, ranges)])
+    }
+
     /// Whether this address, which is not the internet's, is fine.
     pub fn allow(&self, address: IpAddr) -> bool {
         self.refuser(address).is_none()

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
+use url::{Host, Url};
+
+use crate::capability::PrivateRanges;
 
 /// Whom an address reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,18 @@ pub enum Reach {
     Private,
     /// A cloud's metadata service, which hands out credentials to whoever asks.
     Metadata,
+}
+
+/// An address that nothing is sent to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is {}", .host, if *.metadata { "a cloud's metadata service" } else { "a private address" })]
+pub struct Prohibited {
+    /// The host, with its address if that came from a name.
+    pub host: String,
+    /// The address; `None` for a name that is refused as such.
+    pub ip: Option<IpAddr>,
+    /// It serves a cloud's credentials; otherwise it is private.
+    pub metadata: bool,
 }
 
 const METADATA_V4: [Ipv4Addr; 8] = [
@@ -91,6 +106,29 @@ pub fn reach(address: IpAddr) -> Reach {
 pub fn is_metadata_name(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     METADATA_NAMES.iter().any(|name| host.eq_ignore_ascii_case(name))
+}
+
+/// Checks an address that `host` stands for.
+pub fn check(ip: IpAddr, host: &str, private: &PrivateRanges) -> Result<(), Prohibited> {
+    let metadata = match reach(ip) {
+        Reach::Metadata => true,
+        Reach::Private if !private.allow(ip) => false,
+        Reach::Private | Reach::Global => return Ok(()),
+    };
+    let literal = host.trim_start_matches('[').trim_end_matches(']') == ip.to_string();
+    let host = if literal { host.to_owned() } else { format!("{host} ({ip})") };
+    Err(Prohibited { host, ip: Some(ip), metadata })
+}
+
+/// Checks a URL's host as it is written: the addresses of a name are checked when it is looked up.
+pub fn check_host(url: &Url, private: &PrivateRanges) -> Result<(), Prohibited> {
+    let name = url.host_str().unwrap_or_default();
+    match url.host() {
+        Some(Host::Ipv4(ip)) => check(ip.into(), name, private),
+        Some(Host::Ipv6(ip)) => check(ip.into(), name, private),
+        _ if is_metadata_name(name) => Err(Prohibited { host: name.to_owned(), ip: None, metadata: true }),
+        _ => Ok(()),
+    }
 }
 
 fn reach_v4(address: Ipv4Addr) -> Reach {
@@ -243,5 +281,12 @@ mod tests {
         );
         assert!(is_metadata_name("Metadata.Google.Internal."));
         assert!(!is_metadata_name("metadata.example.com"));
+    }
+
+    #[test]
+    fn a_prohibited_name_shows_its_address() {
+        let error = check("10.0.0.1".parse().unwrap(), "db.example", &PrivateRanges::none()).unwrap_err();
+        assert_eq!(error.to_string(), "db.example (10.0.0.1) is a private address");
+        assert!(check("10.0.0.1".parse().unwrap(), "db.example", &PrivateRanges::any()).is_ok());
     }
 }

@@ -1,7 +1,8 @@
-//! What everything that uses the network shares: whose certificates are trusted, whom an address reaches, and
-//! what stays on this machine.
+//! What everything that uses the network shares: whose certificates are trusted, which addresses are dialled, and what stays
+//! on this machine.
 
 pub mod address;
+pub mod client;
 pub mod trust;
 
 use std::net::IpAddr;

@@ -43,6 +43,48 @@ pub fn trust(job_env: &[(OsString, OsString)]) -> Result<Trust, rustls::Error> {
         }
     }
 
+    finish(roots, problems)
+}
+
+/// The certificates that decide whom an identity is believed from: those of `authorities` (PEM) alone, or else the machine's.
+/// Never what the environment names, since whoever starts a job can set it. Blocks for some milliseconds.
+pub fn machine(authorities: Option<&[u8]>) -> Result<Trust, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    let mut problems = Vec::new();
+    match authorities {
+        Some(pem) => match CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>() {
+            Ok(certificates) => {
+                roots.add_parsable_certificates(certificates);
+            }
+            Err(error) => problems.push(error.to_string()),
+        },
+        None => {
+            let found = machine_certificates();
+            problems.extend(found.errors.iter().map(ToString::to_string));
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    finish(roots, problems)
+}
+
+/// The library looks at the environment first: where that says something, the usual places are tried in its stead.
+fn machine_certificates() -> rustls_native_certs::CertificateResult {
+    const USUAL: [&str; 6] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/pki/tls/cacert.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
+        return rustls_native_certs::load_native_certs();
+    }
+    let file = USUAL.iter().map(Path::new).find(|path| path.exists());
+    rustls_native_certs::load_certs_from_paths(file, None)
+}
+
+fn finish(roots: RootCertStore, problems: Vec<String>) -> Result<Trust, rustls::Error> {
     let empty = roots.is_empty();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

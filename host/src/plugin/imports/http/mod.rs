@@ -2,7 +2,6 @@
 //!
 //! ```text
 //! target   the URI, the grant, the address if it is written as one
-//! client   proxy or one look-up whose answers are checked and pinned; TLS trust
 //! body     budgets, the wait for the next part
 //! error    what went wrong, as the guest and the log are told
 //! replay   answers from a recording, for tests of a component
@@ -12,7 +11,6 @@
 //! decompressed.
 
 mod body;
-mod client;
 mod error;
 mod replay;
 mod target;
@@ -34,11 +32,12 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::{Budget, Incoming, Outgoing};
-pub(in crate::plugin) use self::client::Clients;
-use self::target::{Prohibited, Refusal, Target, target};
+use self::target::{Refusal, Target, target};
 use super::Notes;
 use crate::capability::{NetworkPermission, Permissions, PrivateRanges};
 use crate::event::Level;
+use crate::net::address::Prohibited;
+pub(in crate::plugin) use crate::net::client::Clients;
 use crate::plugin::limits;
 use crate::plugin::recording::Recording;
 use crate::plugin::rights::Rights;
@@ -140,7 +139,7 @@ impl Shared {
         if let Some(recording) = &self.recording {
             return replay::answer(recording, &target, request).await;
         }
-        let client = self.clients.get(&target).await.map_err(|error| {
+        let client = self.clients.get(&target.url, &target.private).await.map_err(|error| {
             self.sink.warn(&error.to_string());
             Error::InternalError(Some(error.to_string()))
         })?;

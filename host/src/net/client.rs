@@ -1,4 +1,5 @@
-//! The clients that send requests: made when first needed, shared by all steps of a run.
+//! The clients that send requests: made when first needed, shared by all who may use the same connections. A request goes
+//! through the job's proxy, or to addresses that come from one look-up, are checked, and pinned.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -10,16 +11,17 @@ use std::time::Duration;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::OnceCell;
+use url::Url;
 
-use super::target::{Prohibited, Target, check};
+use super::address::{Prohibited, check};
+use super::is_loopback_name;
+use super::trust::{Trust, trust};
 use crate::capability::PrivateRanges;
-use crate::net::is_loopback_name;
-use crate::net::trust::{Trust, trust};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Sends the requests of a run.
-pub(in crate::plugin) struct Clients {
+pub struct Clients {
     job_env: Vec<(OsString, OsString)>,
     proxies: Matcher,
     trust: OnceCell<Trust>,
@@ -36,7 +38,7 @@ enum Route {
 
 /// Why there is no client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum ClientError {
+pub enum ClientError {
     /// Nothing can be verified.
     #[error("no certificate authorities found{}: install the ca-certificates package, or set SSL_CERT_FILE", details(.0))]
     NoCertificates(Vec<String>),
@@ -50,7 +52,8 @@ fn details(problems: &[String]) -> String {
 }
 
 impl Clients {
-    pub(in crate::plugin) fn new(job_env: &[(OsString, OsString)]) -> Self {
+    /// Whose certificates, and which proxies, the job's environment decides.
+    pub fn new(job_env: &[(OsString, OsString)]) -> Self {
         let proxies = Matcher::builder()
             .all(first(job_env, &["ALL_PROXY", "all_proxy"]))
             .http(first(job_env, &["HTTP_PROXY", "http_proxy"]))
@@ -60,16 +63,22 @@ impl Clients {
         Self { job_env: job_env.to_vec(), proxies, trust: OnceCell::new(), clients: Mutex::default() }
     }
 
-    /// The client for this target.
-    pub(super) async fn get(&self, target: &Target) -> Result<reqwest::Client, ClientError> {
+    /// The same with these certificates, whatever the environment says.
+    pub fn trusting(job_env: &[(OsString, OsString)], trust: Trust) -> Self {
+        Self { trust: OnceCell::new_with(Some(trust)), ..Self::new(job_env) }
+    }
+
+    /// The client for this URL, which may be at these private addresses. The host itself has passed
+    /// [`check_host`](super::address::check_host).
+    pub async fn get(&self, url: &Url, private: &PrivateRanges) -> Result<reqwest::Client, ClientError> {
         let trust = self.trust().await?;
-        if trust.empty && target.url.scheme() == "https" {
+        if trust.empty && url.scheme() == "https" {
             return Err(ClientError::NoCertificates(trust.problems.clone()));
         }
-        let proxy = self.proxy(target);
+        let proxy = self.proxy(url);
         let route = match &proxy {
             Some(proxy) => Route::Proxy(proxy.uri().to_string()),
-            None => Route::Direct { private: target.private.clone() },
+            None => Route::Direct { private: private.clone() },
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&route) {
@@ -80,13 +89,13 @@ impl Clients {
         Ok(client)
     }
 
-    /// The job's proxy for this target. Requests that stay on this machine never go through one.
-    fn proxy(&self, target: &Target) -> Option<Intercept> {
-        let host = target.url.host_str()?;
+    /// The job's proxy for this URL. Requests that stay on this machine never go through one.
+    fn proxy(&self, url: &Url) -> Option<Intercept> {
+        let host = url.host_str()?;
         if is_loopback_name(host) {
             return None;
         }
-        self.proxies.intercept(&target.url.as_str().parse().ok()?)
+        self.proxies.intercept(&url.as_str().parse().ok()?)
     }
 
     async fn trust(&self) -> Result<&Trust, ClientError> {
@@ -172,14 +181,7 @@ fn filter(
 
 #[cfg(test)]
 mod tests {
-    use url::Url;
-
     use super::*;
-    use crate::capability::NetworkPermission;
-
-    fn target(url: &str) -> Target {
-        Target { url: Url::parse(url).unwrap(), private: PrivateRanges::any(), used: NetworkPermission::default() }
-    }
 
     fn clients(entries: &[(&str, &str)]) -> Clients {
         let job_env: Vec<_> = entries.iter().map(|(key, value)| (OsString::from(key), OsString::from(value))).collect();
@@ -193,7 +195,7 @@ mod tests {
             ("HTTP_PROXY", "http://user:pw@other.example:8080"),
             ("NO_PROXY", "internal.example,10.0.0.0/8"),
         ]);
-        let proxy = |url: &str| clients.proxy(&target(url)).map(|proxy| proxy.uri().to_string());
+        let proxy = |url: &str| clients.proxy(&Url::parse(url).unwrap()).map(|proxy| proxy.uri().to_string());
         assert_eq!(proxy("https://hooks.slack.com/x").as_deref(), Some("http://proxy.example:3128/"));
         assert_eq!(proxy("http://example.com/x").as_deref(), Some("http://other.example:8080/"));
         for url in [
