@@ -59,7 +59,7 @@ fn every_workflow_in_the_documentation_is_valid() {
 #[test]
 fn every_policy_in_the_documentation_is_valid() {
     let workflow = json!({ "name": "w", "steps": [{ "id": "a", "type": "print", "config": { "message": "x" } }] });
-    for text in blocks(&read("docs/policy.md"), "json") {
+    for text in ["docs/policy.md", "docs/identity.md"].iter().flat_map(|file| blocks(&read(file), "json")) {
         let project = Project::with_workflow(&workflow);
         project.write(".shiro/policy.json", &text);
         project.shiro("validate").exits(0);

@@ -16,6 +16,7 @@ mod engine;
 mod gitlab;
 mod graph;
 mod hermetic;
+mod identity;
 mod init;
 mod languages;
 mod plugin_run;

@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &["approval", "outcome", "id"]),
     ("secret", &["outcome"]),
     ("workflow", &["approval", "capability", "description", "diagnostic", "id", "outcome"]),
-    ("policy", &["workflow", "package", "capability", "diagnostic", "id"]),
+    ("policy", &["workflow", "package", "identity", "capability", "diagnostic", "id"]),
     ("journal", &["event", "id"]),
     ("report", &["event", "approval", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
@@ -25,7 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ci", &["plan", "workflow", "diagnostic"]),
     ("authoring", &[]),
     ("file", &[]),
-    ("net", &[]),
+    ("net", &["capability"]),
+    ("identity", &["approval", "capability", "id", "net"]),
     ("package", &["capability", "id", "file", "net"]),
     ("plugin", &["step", "policy", "package", "file", "net", "capability", "description", "outcome", "id", "event"]),
     (

@@ -33,6 +33,9 @@ pub mod file;
 // What those who use the network share.
 pub mod net;
 
+// Who someone is.
+pub mod identity;
+
 // Where step types come from.
 pub mod package;
 

@@ -1,5 +1,7 @@
 //! A hermetic project directory, the `shiro` that runs in it, and the servers it talks to.
 
+pub(crate) mod github;
+pub(crate) mod gitlab;
 pub(crate) mod guests;
 pub(crate) mod http;
 pub(crate) mod languages;
@@ -7,6 +9,7 @@ pub(crate) mod memory;
 pub(crate) mod minisign;
 pub(crate) mod namespace;
 pub(crate) mod registry;
+pub(crate) mod tokens;
 pub(crate) mod wat;
 
 use std::collections::BTreeMap;

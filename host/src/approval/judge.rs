@@ -155,13 +155,15 @@ impl Refusal {
             }
             Self::ClockBehind { .. } => "set this machine's clock",
             Self::Unverified { .. } | Self::Nobody => {
-                "let the CI system vouch for who you are: an ID token, see docs/approvals.md; where names are enough, the \
-                 workflow says so: \"allow_unverified\": true"
+                "let the CI system vouch for who you are (docs/identity.md). In GitLab: `id_tokens: { SHIRO_ID_TOKEN: { aud: \
+                 shiro } }` on the job, and in .shiro/policy.json \"identity\": { \"issuers\": [{ \"url\": \
+                 \"https://gitlab.example.com\" }] } with your GitLab's address. Where names are enough, the workflow says \
+                 so: \"allow_unverified\": true"
             }
             Self::Replayed => "start the job again: it gets a token of its own",
             Self::NotAnApprover { .. } => "ask one of them to approve",
             Self::SelfApproval { .. } | Self::Twice { .. } => "ask someone else to approve",
-            Self::StarterUnknown => "the job that starts the run needs an ID token too, see docs/approvals.md",
+            Self::StarterUnknown => "the job that starts the run needs an ID token too (docs/identity.md)",
         }
     }
 }

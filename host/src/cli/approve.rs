@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Exit;
-use super::approver::approver;
+use super::approver::{Asking, approver};
 use super::args::approval::{ApproveArgs, DecisionArgs, RejectArgs, ReworkArgs};
 use super::args::state::{JournalArgs, StateStore};
 use super::ci::Environment;
@@ -113,7 +113,7 @@ impl<'a> Desk<'a> {
         gates::check_clock(&state, gates::now())?;
         let inputs = state.started().map_or(digest::of(&Value::Null), |started| digest::of(&started.inputs));
         let now = Now::new(&project, environment.project_dir(), inputs);
-        let approver = approver(environment, &args.identity)?;
+        let approver = approver(&Asking::who_decides(environment, &project.policies, &secrets, &state))?;
         Ok(Self { args, environment, project, secrets, held, loaded, state, approver, now })
     }
 

@@ -1,16 +1,136 @@
 //! Who decides, and how that is known: the one place where a verb learns it.
 
-use super::args::approval::IdentityArgs;
-use super::ci::Environment;
-use super::error::CliError;
-use crate::approval::Approver;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Who started this process. Verified if there is a proof that holds for this very job; otherwise the name that the
-/// environment has, unverified.
+use super::ci::{Ci, Environment};
+use super::error::{BUG, CliError, STATE};
+use crate::approval::Approver;
+use crate::engine::{Gate, RunState};
+use crate::event::Job;
+use crate::identity::{Directory, Expected, GithubRequest, Identity, IdentityError, Provider, Trusted};
+use crate::policy::Policies;
+use crate::secret::Secrets;
+
+/// The variable with the ID token that GitLab's `id_tokens` give to a job.
+const TOKEN: &str = "SHIRO_ID_TOKEN";
+
+/// Where someone says something about a run.
+pub(super) struct Asking<'a> {
+    environment: &'a Environment,
+    policies: &'a Policies,
+    secrets: &'a Secrets,
+    /// The run; `None` where it begins.
+    state: Option<&'a RunState>,
+    /// A rule asks for someone in particular: whatever can prove who this is, is asked for it.
+    needed: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// Who starts a run, one of whose rules asks for someone else.
+    pub(super) fn who_starts(environment: &'a Environment, policies: &'a Policies, secrets: &'a Secrets) -> Self {
+        Self { environment, policies, secrets, state: None, needed: true }
+    }
+
+    /// Who decides about this run.
+    pub(super) fn who_decides(
+        environment: &'a Environment,
+        policies: &'a Policies,
+        secrets: &'a Secrets,
+        state: &'a RunState,
+    ) -> Self {
+        let mut waiting = state.gates().filter(|(_, gate)| gate.standing() == Gate::Waiting);
+        let needed = waiting.any(|(_, gate)| {
+            let rule = &gate.request().rule;
+            rule.needs_identity() && !rule.allow_unverified
+        });
+        Self { environment, policies, secrets, state: Some(state), needed }
+    }
+}
+
+/// What a job has that can prove who started it.
+enum Means {
+    IdToken(String),
+    JobToken(String),
+    Github { request: GithubRequest, api_token: String },
+}
+
+/// Who started this process. Verified if there is a proof that holds for this run; otherwise the name that the environment
+/// has, unverified.
 ///
 /// # Errors
 ///
 /// There is a proof, and it does not hold: that is never passed over for the mere name (exit code 6).
-pub(super) fn approver(environment: &Environment, _args: &IdentityArgs) -> Result<Approver, CliError> {
-    Ok(environment.approver())
+pub(super) fn approver(asking: &Asking<'_>) -> Result<Approver, CliError> {
+    let trusted = asking.policies.trusted();
+    let Some(means) = means(asking, &trusted) else { return Ok(asking.environment.approver()) };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(BUG, format!("can't start the runtime: {error}")))?;
+    let identity = runtime.block_on(identify(asking, &trusted, means));
+    // A thread that looks up a name can't be waited for.
+    runtime.shutdown_background();
+    let identity = identity.map_err(refused)?;
+    check(asking, &identity, &trusted).map_err(refused)?;
+    Ok(identity.approver)
+}
+
+fn means(asking: &Asking<'_>, trusted: &Trusted) -> Option<Means> {
+    let filled = |name: &str| asking.environment.filled(name).map(str::to_owned);
+    if let Some(token) = filled(TOKEN) {
+        // Whatever the workflow says about its name.
+        asking.secrets.add_listed(&format!("env:{TOKEN}"), &token);
+        return Some(Means::IdToken(token));
+    }
+    if !asking.needed {
+        return None;
+    }
+    if trusted.of(Provider::Github).next().is_some()
+        && let (Some(url), Some(token)) =
+            (filled("ACTIONS_ID_TOKEN_REQUEST_URL"), filled("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))
+    {
+        let request = GithubRequest { url, token };
+        return Some(Means::Github { request, api_token: filled("GITHUB_TOKEN").unwrap_or_default() });
+    }
+    trusted.of(Provider::Gitlab).next()?;
+    filled("CI_JOB_TOKEN").map(Means::JobToken)
+}
+
+async fn identify(asking: &Asking<'_>, trusted: &Trusted, means: Means) -> Result<Identity, IdentityError> {
+    let job_env: Vec<_> = std::env::vars_os().collect();
+    let mut directory = Directory::new(trusted.clone(), &job_env);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match means {
+        Means::IdToken(token) => directory.by_gitlab_token(&token, now).await,
+        Means::JobToken(token) => directory.by_job_token(&token, asking.environment.filled("CI_SERVER_URL")).await,
+        Means::Github { request, .. } if asking.state.is_none() => directory.by_github_token(&request, now).await,
+        Means::Github { request, api_token } => directory.by_github_review(&request, &api_token, now).await,
+    }
+}
+
+/// Whether this identity is for this run; where that begins, for the job that the environment names, so that its journal
+/// names the right one.
+fn check(asking: &Asking<'_>, identity: &Identity, trusted: &Trusted) -> Result<(), IdentityError> {
+    let Some(state) = asking.state else {
+        let job = asking.environment.job();
+        return identity.check(&expected(&job, &[]), trusted);
+    };
+    if asking.environment.ci() == Some(Ci::Gitlab) && !asking.environment.is_manual_job() {
+        return Err(IdentityError::nobody_started_the_job());
+    }
+    let began = state.started().map(|started| &started.job);
+    let asked_by: Vec<&str> = began.into_iter().chain([state.job()]).filter_map(|job| job.id.as_deref()).collect();
+    identity.check(&expected(began.unwrap_or(&Job::default()), &asked_by), trusted)
+}
+
+fn expected<'a>(job: &'a Job, asked_by: &'a [&'a str]) -> Expected<'a> {
+    Expected { project: job.project.as_deref(), pipeline: job.pipeline.as_deref(), asked_by }
+}
+
+fn refused(error: IdentityError) -> CliError {
+    let refused = CliError::new(STATE, format!("there is no proof of who this is: {}", error.message));
+    match error.hint {
+        Some(hint) => refused.hint(hint),
+        None => refused,
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 use super::Exit;
-use super::approver::approver;
+use super::approver::{Asking, approver};
 use super::args::state::StateArgs;
 use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
             .map(|step| plan.step(step))
             .find(|step| step.approval.as_ref().is_some_and(|approval| !approval.rule.own));
         let Some(step) = asks else { return Ok((None, Vec::new())) };
-        let starter = approver(&self.environment, &self.args.identity)?;
+        let starter = approver(&Asking::who_starts(&self.environment, &self.project.policies, &self.secrets))?;
         let allowed = step.approval.as_ref().is_some_and(|approval| approval.rule.allow_unverified);
         let warning = (!starter.verified && !allowed).then(|| {
             format!(
@@ -264,7 +264,10 @@ impl<'a> Session<'a> {
         };
         let decides = approve || !self.args.rerun.is_empty() || !self.args.skip.is_empty();
         let approver = match decides {
-            true => approver(&self.environment, &self.args.identity)?,
+            true => {
+                let (policies, secrets) = (&self.project.policies, &self.secrets);
+                approver(&Asking::who_decides(&self.environment, policies, secrets, &state))?
+            }
             false => self.environment.approver(),
         };
         let approvals = match approve {

@@ -11,6 +11,7 @@
 
 mod advice;
 mod decide;
+mod identity;
 mod learned;
 mod parse;
 
@@ -28,6 +29,7 @@ pub use learned::Learned;
 use crate::capability::{Origin, Permissions};
 use crate::diagnostic::Diagnostic;
 use crate::id::Digest;
+use crate::identity::{Settings, Trusted};
 use crate::package::{Rule, Trust};
 use crate::workflow::Source;
 
@@ -61,6 +63,8 @@ pub struct Policy {
     digest: Digest,
     /// State has to be authenticated, and encrypted.
     state: StateNeeds,
+    /// Whom it trusts to say who someone is.
+    identity: Option<Settings>,
 }
 
 /// What a policy requires of a run's state.
@@ -154,6 +158,14 @@ impl Policies {
         Trust::new(policies.flat_map(|policy| policy.signatures.iter().cloned()))
     }
 
+    /// Whom they trust to say who someone is.
+    pub fn trusted(&self) -> Trusted {
+        let repository = self.repository.as_ref().and_then(|policy| policy.identity.as_ref());
+        let operators =
+            self.operators.iter().filter_map(|policy| Some((policy.name.as_str(), policy.identity.as_ref()?)));
+        Trusted::new(&self.repository_file, repository, &operators.collect::<Vec<_>>())
+    }
+
     /// Who says what of a step, after its type's request.
     fn layers<'a>(&'a self, subject: &Subject<'a>) -> Vec<(Origin, &'a Permissions)> {
         static NOTHING: OnceLock<Permissions> = OnceLock::new();
@@ -188,6 +200,7 @@ fn built_in() -> &'static Policy {
             state: StateNeeds::default(),
             digest: Digest::of(b""),
             signatures: Vec::new(),
+            identity: None,
         })
     })
 }

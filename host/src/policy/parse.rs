@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{EVERY_OTHER, Policy, Role, StateNeeds};
+use super::{EVERY_OTHER, Policy, Role, StateNeeds, identity};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::package::Rule;
 use crate::package::signature::PublicKey;
@@ -18,22 +18,23 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
     let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
     let digest = digest::of(&document.value);
-    let (types, state, signatures) = match document.value {
+    let (types, state, signatures, identity) = match document.value {
         Value::Object(members) => {
-            let known = ["version", "types", "state", "signatures"];
+            let known = ["version", "types", "state", "signatures", "identity"];
             let mut fields = Fields::new(String::new(), members, &known, &mut problems);
             read_version(&mut fields);
             let types = read_types(&mut fields, role);
-            (types, read_state(&mut fields), read_signatures(&mut fields, source.name()))
+            let identity = identity::read(&mut fields, role);
+            (types, read_state(&mut fields), read_signatures(&mut fields, source.name()), identity)
         }
         other => {
             let message = format!("a policy is an object, not {}", json::kind(&other));
             problems.push(Diagnostic::error("wrong-type", Place::value(""), message));
-            (BTreeMap::new(), StateNeeds::default(), Vec::new())
+            (BTreeMap::new(), StateNeeds::default(), Vec::new(), None)
         }
     };
     if problems.is_empty() {
-        return Ok(Policy { name: source.name().to_owned(), types, digest, state, signatures });
+        return Ok(Policy { name: source.name().to_owned(), types, digest, state, signatures, identity });
     }
     source.locate(&mut problems);
     problems.sort_by_key(|problem| problem.place.position);

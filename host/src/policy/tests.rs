@@ -136,7 +136,56 @@ fn documents() -> Vec<(Value, bool)> {
         (json!({ "version": 1, "types": {}, "signatures": [{ "source": "*" }] }), false),
         (json!({ "version": 1, "types": {}, "signatures": [{ "signers": ["key"] }] }), false),
         (json!({ "version": 1, "types": {}, "signatures": null }), false),
+        (trusting(json!({})), true),
+        (trusting(json!({ "audience": "shiro-group", "require_protected": ["environment", "ref"] })), true),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "provider": "gitlab", "project": "g/p" }] })), true),
+        (
+            trusting(
+                json!({ "issuers": [{ "url": "https://a.b", "api": "https://a.b/api/v4", "jwks": "/etc/jwks.json", "ca": "/etc/ca.pem", "private": ["10.0.0.0/8"] }] }),
+            ),
+            true,
+        ),
+        (trusting(json!({ "issuers": [{ "url": "http://127.0.0.1:8080" }] })), true),
+        (trusting(json!([])), false),
+        (trusting(json!({ "audience": "" })), false),
+        (trusting(json!({ "require_protected": ["branch"] })), false),
+        (trusting(json!({ "issuers": [] })), false),
+        (trusting(json!({ "issuers": ["https://a.b"] })), false),
+        (trusting(json!({ "issuers": [{}] })), false),
+        (trusting(json!({ "issuers": [{ "url": "http://a.b" }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b/" }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "provider": "jenkins" }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "jwks": "jwks.json" }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "jwks": {} }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "ca": "ca.pem" }] })), false),
+        (trusting(json!({ "issuers": [{ "url": "https://a.b", "private": ["10.0.0.0"] }] })), false),
+        (trusting(json!({ "trusted": true })), false),
     ]
+}
+
+fn trusting(identity: Value) -> Value {
+    json!({ "version": 1, "types": {}, "identity": identity })
+}
+
+#[test]
+fn an_operator_bounds_whom_the_repository_trusts_and_reaches_nobody() {
+    let operator = |issuer: Value| parsed(&trusting(json!({ "issuers": [issuer] })).to_string(), Role::Operator);
+    assert!(operator(json!({ "url": "https://a.b", "project": "g/p" })).is_ok());
+    for field in ["api", "jwks", "ca", "private"] {
+        let problems = operator(json!({ "url": "https://a.b", field: "https://a.b" })).unwrap_err();
+        assert!(problems[0].contains("unknown-field"), "{problems:?}");
+    }
+    let repository = trusting(json!({ "issuers": [{ "url": "https://a.b" }, { "url": "https://c.d" }] }));
+    let bound = trusting(json!({ "issuers": [{ "url": "https://a.b", "project": "g/p" }] }));
+    let policies = Policies {
+        repository: Some(policy(&repository, Role::Repository)),
+        operators: vec![policy(&bound, Role::Operator)],
+        ..Policies::default()
+    };
+    let trusted = policies.trusted();
+    assert_eq!(trusted.project("https://a.b"), Some("g/p"));
+    assert!(trusted.issuer("https://c.d").is_err());
+    assert!(Policies::default().trusted().is_empty(), "nobody is trusted by default");
 }
 
 #[test]

@@ -7,10 +7,6 @@ use clap::{Args, Subcommand};
 use super::state::StateArgs;
 use super::{StatusArgs, WorkflowArgs, name_value};
 
-/// How it is known who decides.
-#[derive(Clone, Debug, Default, Args)]
-pub struct IdentityArgs {}
-
 /// The run that is meant.
 #[derive(Clone, Debug, Args)]
 pub struct DecisionArgs {
@@ -25,10 +21,6 @@ pub struct DecisionArgs {
     /// Only decide on this run: its id, or all of SHIRO_STATE as an earlier process left it, which finds an older copy too.
     #[arg(long, value_name = "RUN[:SEQ:SUM]")]
     pub expect: Option<String>,
-
-    /// How it is known who decides.
-    #[command(flatten)]
-    pub identity: IdentityArgs,
 }
 
 /// Which workflow, where positional arguments are steps.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use self::approval::{ApproveArgs, AuditArgs, IdentityArgs, RejectArgs, ReworkArgs};
+use self::approval::{ApproveArgs, AuditArgs, RejectArgs, ReworkArgs};
 use self::ci::CiVerb;
 use self::graph::GraphArgs;
 use self::init::InitArgs;
@@ -172,10 +172,6 @@ pub struct RunArgs {
     /// Go on with what was decided; this start itself approves nothing.
     #[arg(long, conflicts_with = "fresh")]
     pub no_approve: bool,
-
-    /// How it is known who starts this.
-    #[command(flatten)]
-    pub identity: IdentityArgs,
 
     /// Run this interrupted step again. May be given several times.
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
