@@ -43,12 +43,6 @@ pub(crate) fn prepare(project: &mut Project) {
     let home = project.join("home");
     fs::create_dir(&home).expect("create a home for git and the emulator");
     project.env("EFFECTS", effects).env("HOME", home.display().to_string());
-    commit(&project);
-    project
-}
-
-/// Commits all of it, as a clone of `group/name` on gitlab.example.com.
-pub(crate) fn commit(project: &Project) {
     project.write(".gitignore", "/bin/\n/home/\n/effects.log\n/.gitlab-ci-local/\n");
     for args in [
         "init -q -b main",

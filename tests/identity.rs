@@ -452,11 +452,7 @@ fn the_documented_jobs_take_two_people() {
     let jobs = documentation.split("```").find_map(|block| block.strip_prefix("yaml\n")).expect("a block of YAML");
     let first = "stages: [deploy, approve, resume]\ndeploy-with-approval:\n  stage: deploy\n  script:\n  - shiro run -state-store gitlab -fresh\n  artifacts:\n    paths: [.shiro/state/]\n";
     project.write(".gitlab-ci.yml", &format!("{first}{}", jobs.replace("request_approval", "ask")));
-    project.write_program("shiro", &format!("#!/bin/sh\nexec {} \"$@\"\n", crate::support::SHIRO));
-    std::fs::create_dir(project.join("home")).expect("create a home for git and the emulator");
-    let home = project.join("home").display().to_string();
-    project.env("HOME", home);
-    crate::gitlab::commit(&project);
+    crate::gitlab::prepare(&mut project);
 
     emulated(&project, "deploy-with-approval", &gitlab.id_token(&MALLORY, 301)).exits(0).says("please look");
     let first = gitlab.id_token(&ALICE, 302);
