@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::reference::refers_to_config;
+use super::reference::has_references;
 
 /// A directory with everything in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl FilePermission {
 
     /// What is wrong with it, if something is.
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
-        if refers_to_config(&self.path) {
+        if has_references(&self.path) {
             return None;
         }
         never(&self.path).map(|problem| ("path", problem.to_owned()))

@@ -31,11 +31,23 @@ pub struct Layer {
     pub origin: Origin,
     /// What it allows. References that have no value yet are left as they are, and allow nothing.
     pub permissions: Permissions,
-    /// For each of `permissions.network`: whether its host may have any private address, because whoever wrote the workflow
-    /// or the policy named it.
-    pub named: Vec<bool>,
+    /// For each of `permissions.network`: whether its host may have any private address, for being named.
+    pub named: Vec<Named>,
     /// It allows everything, to learn what is used: `shiro run -learn`.
     pub open: bool,
+}
+
+/// Whether a host may have any private address, because somebody named it who may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Named {
+    /// Nobody did.
+    #[default]
+    No,
+    /// The permission did, by an address or by a variable of the job: that counts where the permission stands, so each
+    /// layer has to.
+    Here,
+    /// The workflow did, in the step's config: that counts for what the repository grants, too.
+    Config,
 }
 
 /// What one attempt may do. Without layers nothing; with some, what all of them allow.
@@ -159,7 +171,7 @@ impl Grants {
             let mut allowed = false;
             for (permission, is_named) in layer.network(destination) {
                 allowed = true;
-                named |= is_named;
+                named |= is_named != Named::No;
                 ranges.extend(permission.private.iter().filter_map(|range| range.parse::<IpNet>().ok()));
             }
             if !allowed && !layer.open {
@@ -279,7 +291,7 @@ impl Grants {
     /// An address that the workflow names: the request refers to the config, and the config names it.
     fn is_named(&self, destination: Destination<'_>) -> bool {
         let mut asked = self.layers.iter().filter(|layer| layer.origin == Origin::Asked);
-        asked.any(|layer| layer.network(destination).any(|(_, named)| named))
+        asked.any(|layer| layer.network(destination).any(|(_, named)| named == Named::Config))
     }
 
     fn all(&self, allows: impl Fn(&Permissions) -> bool) -> Result<(), Origin> {
@@ -301,8 +313,8 @@ fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
 
 impl Layer {
     /// What of it is about this request, and whether that names the host.
-    fn network(&self, to: Destination<'_>) -> impl Iterator<Item = (&super::NetworkPermission, bool)> {
-        let named = self.named.iter().copied().chain(std::iter::repeat(false));
+    fn network(&self, to: Destination<'_>) -> impl Iterator<Item = (&super::NetworkPermission, Named)> {
+        let named = self.named.iter().copied().chain(std::iter::repeat(Named::No));
         self.permissions.network.iter().zip(named).filter(move |(permission, _)| {
             UrlPattern::parse(&permission.url).is_ok_and(|url| url.matches(to.scheme, to.host, to.port))
                 && (permission.methods.is_empty() || permission.methods.iter().any(|method| method == to.method))
@@ -336,7 +348,7 @@ mod tests {
 
     fn layer(origin: Origin, json: &str) -> Layer {
         let permissions: Permissions = serde_json::from_str(json).unwrap();
-        Layer { origin, named: vec![false; permissions.network.len()], permissions, open: false }
+        Layer { origin, named: vec![Named::No; permissions.network.len()], permissions, open: false }
     }
 
     fn grants(asked: &str, repository: &str) -> Grants {
@@ -378,13 +390,18 @@ mod tests {
         let range = r#"{"network":[{"url":"https://a.b","private":["10.0.0.0/8"]}]}"#;
         let reach = |grants: &Grants| grants.network(get("a.b", "/")).unwrap().allow(address);
         let mut asked_by_name = grants(url, url);
-        asked_by_name.layers[0].named[0] = true;
+        asked_by_name.layers[0].named[0] = Named::Config;
         assert!(reach(&asked_by_name), "the workflow names it");
+        let mut by_variable = grants(url, url);
+        by_variable.layers[0].named[0] = Named::Here;
+        assert!(!reach(&by_variable), "a variable that the plugin chose is not the repository's word");
+        by_variable.layers[1].named[0] = Named::Here;
+        assert!(reach(&by_variable), "both name the variable");
         let mut by_policy = grants(url, url);
-        by_policy.layers[0].named[0] = false;
+        by_policy.layers[0].named[0] = Named::No;
         assert!(!reach(&by_policy));
         let mut ranged = grants(url, range);
-        ranged.layers[0].named[0] = true;
+        ranged.layers[0].named[0] = Named::Here;
         assert!(reach(&ranged));
         assert!(reach(&grants(url, range)), "policy names the range, whoever named the host");
         assert!(reach(&grants(r#"{"network":[{"url":"*"}]}"#, range)));
@@ -472,7 +489,7 @@ mod tests {
         grants.layers[1].open = true;
         assert!(!grants.network(get("a", "/")).unwrap().allow("10.0.0.1".parse().unwrap()));
         assert_eq!(grants.variable("X"), Ok(()));
-        grants.layers[0].named[0] = true;
+        grants.layers[0].named[0] = Named::Config;
         assert!(grants.network(get("a", "/")).unwrap().allow("10.0.0.1".parse().unwrap()));
     }
 }

@@ -13,14 +13,15 @@ mod resolve;
 use serde::{Deserialize, Serialize};
 
 pub use files::{Access, FilePermission, never};
-pub use grants::{Destination, Grants, Layer, Origin, PrivateRanges, ProcessGrant};
+pub use grants::{Destination, Grants, Layer, Named, Origin, PrivateRanges, ProcessGrant};
 pub use limits::{Limits, NAMES as LIMITS};
 pub use network::{NetworkPermission, UrlPattern};
 pub use process::ProcessPermission;
+pub use reference::{Values, Variables};
 pub use resolve::{Open, Unclear};
 
 /// What a step type asks for, in its description; what a policy grants, in the same words. Strings may refer to the step's
-/// config as `{config.key.sub}`: what is meant is then exactly what the user configured.
+/// config as `{config.key.sub}` and to the job's variables as `{env.NAME}`: what is meant is then exactly what stands there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Permissions {

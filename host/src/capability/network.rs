@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::is_empty_list;
-use super::reference::refers_to_config;
+use super::reference::has_references;
 
 /// HTTP requests to a scheme, host and port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +34,8 @@ impl NetworkPermission {
         let url = self.url == other.url
             || match (UrlPattern::parse(&self.url), UrlPattern::parse(&other.url)) {
                 (Ok(own), Ok(others)) => own.covers(&others),
-                // What the config decides is covered by any URL, and by nothing else.
-                (Ok(own), Err(_)) => own.is_any() && refers_to_config(&other.url),
+                // What a reference decides is covered by any URL, and by nothing else.
+                (Ok(own), Err(_)) => own.is_any() && has_references(&other.url),
                 _ => false,
             };
         url && methods_cover(&self.methods, &other.methods)
@@ -43,9 +43,9 @@ impl NetworkPermission {
             && other.private.iter().all(|range| self.private.contains(range))
     }
 
-    /// What is wrong with it, if something is. References to the config are not looked into.
+    /// What is wrong with it, if something is. References are not looked into.
     pub(super) fn problem(&self) -> Option<(&'static str, String)> {
-        if !refers_to_config(&self.url)
+        if !has_references(&self.url)
             && let Err(problem) = UrlPattern::parse(&self.url)
         {
             return Some(("url", problem));

@@ -1,11 +1,13 @@
-//! From a request or a policy to a layer: what refers to the config gets its value.
+//! From a request or a policy to a layer: what refers to the config or to variables gets its value.
 
-use serde_json::Value;
 use url::Url;
 
-use super::grants::{Layer, Origin};
-use super::reference::{Resolved, refers_to_config, resolve};
+use super::grants::{Layer, Named, Origin};
+use super::reference::{By, Resolved, Values, has_references, resolve, shown};
 use super::{NetworkPermission, Permissions, UrlPattern};
+
+/// At the end of a directory with references: the one that it lies in. For variables that name a file.
+const PARENT: &str = "/..";
 
 /// Something that a config leaves open, or makes impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +30,18 @@ pub enum Open {
 }
 
 impl Layer {
-    /// The layer that these permissions are for a step with this config. `derived` are the JSON Pointers of the strings in
-    /// `config` that hold text from a step's output: in a policy's mouth a reference to one allows no directory and no
-    /// program, since what a step returns is no grant.
-    pub fn resolve(
-        origin: Origin,
-        permissions: &Permissions,
-        config: &Value,
-        derived: &[String],
-    ) -> (Self, Vec<Unclear>) {
+    /// The layer that these permissions are for a step with these values. In a policy's mouth a reference to what a step
+    /// returned allows no directory and no program: that is no grant.
+    pub fn resolve(origin: Origin, permissions: &Permissions, values: &Values<'_>) -> (Self, Vec<Unclear>) {
         let mut unclear = Vec::new();
         let mut resolved = permissions.clone();
         let mut named = Vec::new();
         resolved.network.retain_mut(|permission| {
-            let outcome = url(permission, config, derived);
+            let outcome = url(permission, values);
             let name = network_name(&permission.url);
             match outcome {
-                Filled::Value(value, by_config) => {
-                    let literal = origin != Origin::Asked
-                        && UrlPattern::parse(&value).is_ok_and(|pattern| pattern.names_an_address());
-                    named.push(by_config.unwrap_or(literal));
+                Filled::Value(value, by) => {
+                    named.push(whose(by, &value, &origin));
                     permission.url = value;
                     true
                 }
@@ -55,7 +49,7 @@ impl Layer {
                     let kept = matches!(other, Filled::Later);
                     unclear.extend(other.unclear("network", name));
                     if kept {
-                        named.push(false);
+                        named.push(Named::No);
                     }
                     kept
                 }
@@ -64,31 +58,52 @@ impl Layer {
         let asked = origin == Origin::Asked;
         resolved.process.retain_mut(|permission| {
             let name = format!("the program of `{}`", permission.program);
-            fill("process", name, &mut permission.program, (config, derived), asked, &mut unclear)
+            fill("process", name, &mut permission.program, values, asked, &mut unclear)
         });
         resolved.files.retain_mut(|permission| {
             let name = format!("the directory of `{}`", permission.path);
-            fill("files", name, &mut permission.path, (config, derived), asked, &mut unclear)
+            let file = permission.path.strip_suffix(PARENT).filter(|file| has_references(file)).map(str::to_owned);
+            let outer = file.is_some();
+            permission.path = file.unwrap_or_else(|| std::mem::take(&mut permission.path));
+            fill("files", name, &mut permission.path, values, asked, &mut unclear)
+                && (!outer || to_parent(&mut permission.path))
         });
         (Self { origin, permissions: resolved, named, open: false }, unclear)
     }
 }
 
 fn network_name(url: &str) -> String {
-    if refers_to_config(url) { format!("the host of `{}`", keys(url)) } else { format!("`{url}`") }
+    if has_references(url) { format!("the host of {}", shown(url)) } else { format!("`{url}`") }
 }
 
-/// `{config.a}` as its key.
-fn keys(text: &str) -> String {
-    match text.strip_prefix("{config.").and_then(|rest| rest.strip_suffix('}')) {
-        Some(key) if !key.contains(['{', '}']) => key.to_owned(),
-        _ => text.to_owned(),
+/// Whether a URL names its host so that it may have a private address.
+fn whose(by: Option<By>, url: &str, origin: &Origin) -> Named {
+    match by {
+        Some(By::Config) => Named::Config,
+        Some(By::Environment) => Named::Here,
+        Some(By::Output) => Named::No,
+        None | Some(By::Permission) if *origin == Origin::Asked => Named::No,
+        None | Some(By::Permission) => match UrlPattern::parse(url).is_ok_and(|pattern| pattern.names_an_address()) {
+            true => Named::Here,
+            false => Named::No,
+        },
+    }
+}
+
+/// From a file's path to its directory's. False if it lies in none.
+fn to_parent(path: &mut String) -> bool {
+    match path.trim_end_matches('/').rsplit_once('/') {
+        Some((parent, _)) if !parent.is_empty() => {
+            path.truncate(parent.len());
+            true
+        }
+        _ => false,
     }
 }
 
 enum Filled {
-    /// The value; whether the config names it, and not a step's output; `None` for a text without references.
-    Value(String, Option<bool>),
+    /// The value, and who decided it; `None` for a text without references.
+    Value(String, Option<By>),
     Later,
     Unusable(&'static str),
     Nothing,
@@ -106,27 +121,26 @@ impl Filled {
 }
 
 /// What a permission's URL comes to: only its scheme, host and port, for the rest may be secret.
-fn url(permission: &NetworkPermission, config: &Value, derived: &[String]) -> Filled {
-    let filled = value(&permission.url, config, derived);
-    let Filled::Value(text, Some(by_config)) = filled else { return filled };
+fn url(permission: &NetworkPermission, values: &Values<'_>) -> Filled {
+    let filled = value(&permission.url, values);
+    let Filled::Value(text, Some(by)) = filled else { return filled };
     let parts = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https")).and_then(|url| {
-        // A `*` that the config names is no pattern: what a policy leaves to the config is one host.
+        // A `*` that a reference names is no pattern: what a policy leaves to the config or a variable is one host.
         let host = url.host_str().filter(|host| !host.contains('*'))?;
         Some(format!("{}://{host}:{}", url.scheme(), url.port_or_known_default()?))
     });
     match parts {
-        Some(text) => Filled::Value(text, Some(by_config)),
+        Some(text) => Filled::Value(text, Some(by)),
         None => Filled::Unusable("not a URL that begins with http:// or https://"),
     }
 }
 
-fn value(text: &str, config: &Value, derived: &[String]) -> Filled {
-    match resolve(text, config, derived) {
-        Resolved::Text { text, keys, .. } if keys.is_empty() => Filled::Value(text, None),
-        Resolved::Text { text, derived, .. } => Filled::Value(text, Some(!derived)),
+fn value(text: &str, values: &Values<'_>) -> Filled {
+    match resolve(text, values) {
+        Resolved::Text { text, by } => Filled::Value(text, by),
         Resolved::Nothing => Filled::Nothing,
-        Resolved::NotText(_) => Filled::Unusable("not a text"),
-        Resolved::Later(_) => Filled::Later,
+        Resolved::NotText => Filled::Unusable("not a text"),
+        Resolved::Later => Filled::Later,
     }
 }
 
@@ -135,17 +149,17 @@ fn fill(
     kind: &'static str,
     what: String,
     text: &mut String,
-    (config, derived): (&Value, &[String]),
+    values: &Values<'_>,
     asked: bool,
     unclear: &mut Vec<Unclear>,
 ) -> bool {
-    match value(text, config, derived) {
+    match value(text, values) {
         Filled::Value(value, None) => *text = value,
         Filled::Value(value, Some(_)) if value.is_empty() || value.contains(['*', '\0']) => {
             unclear.extend(Filled::Unusable("empty, or with a `*` in it").unclear(kind, what));
             return false;
         }
-        Filled::Value(value, Some(by_config)) if by_config || asked => *text = value,
+        Filled::Value(value, Some(by)) if by != By::Output || asked => *text = value,
         Filled::Value(..) => {
             unclear.extend(Filled::Unusable("it comes out of a step's output").unclear(kind, what));
             return false;
@@ -161,13 +175,26 @@ fn fill(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::capability::Variables;
 
     fn resolved(origin: Origin, permissions: &str, config: &Value, derived: &[&str]) -> (Layer, Vec<Unclear>) {
+        in_job(origin, permissions, config, derived, &[])
+    }
+
+    fn in_job(
+        origin: Origin,
+        permissions: &str,
+        config: &Value,
+        derived: &[&str],
+        variables: &[(&str, &str)],
+    ) -> (Layer, Vec<Unclear>) {
         let derived: Vec<String> = derived.iter().map(|&pointer| pointer.to_owned()).collect();
-        Layer::resolve(origin, &serde_json::from_str(permissions).unwrap(), config, &derived)
+        let variables: Variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let values = Values { config, derived: &derived, variables: &variables };
+        Layer::resolve(origin, &serde_json::from_str(permissions).unwrap(), &values)
     }
 
     const WEBHOOK: &str = r#"{"network":[{"url":"{config.webhook_url}"}]}"#;
@@ -177,17 +204,51 @@ mod tests {
         let config = json!({ "webhook_url": "https://hooks.slack.com/services/T000/B000/hidden" });
         let (layer, unclear) = resolved(Origin::Asked, WEBHOOK, &config, &[]);
         assert_eq!(layer.permissions.network[0].url, "https://hooks.slack.com:443");
-        assert_eq!(layer.named, [true]);
+        assert_eq!(layer.named, [Named::Config]);
         assert!(unclear.is_empty());
         let (layer, _) = resolved(Origin::Asked, WEBHOOK, &config, &["/webhook_url"]);
-        assert_eq!(layer.named, [false], "a step's output named it");
+        assert_eq!(layer.named, [Named::No], "a step's output named it");
+    }
+
+    #[test]
+    fn exactly_the_host_of_a_variable_s_url() {
+        let asked = r#"{"network":[{"url":"{config.url|env.CI_API_V4_URL|https://gitlab.com}"}]}"#;
+        let variables = [("CI_API_V4_URL", "https://gitlab.corp.example:8443/api/v4?token=hidden")];
+        for origin in [Origin::Asked, Origin::BuiltIn, Origin::Repository] {
+            let (layer, unclear) = in_job(origin, asked, &json!({}), &[], &variables);
+            assert_eq!(layer.permissions.network[0].url, "https://gitlab.corp.example:8443");
+            assert_eq!((layer.named, unclear), (vec![Named::Here], vec![]));
+        }
+        let (layer, _) = in_job(Origin::Asked, asked, &json!({ "url": "http://10.0.0.1" }), &[], &variables);
+        assert_eq!((&*layer.permissions.network[0].url, layer.named), ("http://10.0.0.1:80", vec![Named::Config]));
+        let (layer, _) = in_job(Origin::Asked, asked, &json!({}), &[], &[]);
+        assert_eq!((&*layer.permissions.network[0].url, layer.named), ("https://gitlab.com:443", vec![Named::No]));
+        let (layer, unclear) = in_job(Origin::Asked, asked, &json!({}), &[], &[("CI_API_V4_URL", "hunter2")]);
+        assert!(layer.permissions.network.is_empty(), "a variable that is no URL is no reason to ask another host");
+        assert!(!format!("{unclear:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_variable_names_a_file_and_its_directory_is_meant() {
+        let event = r#"{"files":[{"path":"{env.EVENT}/.."}]}"#;
+        let path = |value: &str| {
+            let (layer, _) = in_job(Origin::Asked, event, &json!({}), &[], &[("EVENT", value)]);
+            layer.permissions.files.into_iter().next().map(|file| file.path)
+        };
+        assert_eq!(path("/runner/_temp/event.json").as_deref(), Some("/runner/_temp"));
+        assert_eq!(path("a/event.json").as_deref(), Some("a"));
+        for none in ["", "/event.json", "event.json", "/", "*/x"] {
+            assert_eq!(path(none), None, "{none:?}");
+        }
+        let (literal, _) = resolved(Origin::Asked, r#"{"files":[{"path":"a/.."}]}"#, &json!({}), &[]);
+        assert_eq!(literal.permissions.files[0].path, "a/..", "a written path is taken as it is, and refused");
     }
 
     #[test]
     fn a_policy_names_addresses_and_a_plugin_does_not() {
         let literal = r#"{"network":[{"url":"http://127.0.0.1:80"},{"url":"https://a.b"}]}"#;
-        assert_eq!(resolved(Origin::Repository, literal, &json!({}), &[]).0.named, [true, false]);
-        assert_eq!(resolved(Origin::Asked, literal, &json!({}), &[]).0.named, [false, false]);
+        assert_eq!(resolved(Origin::Repository, literal, &json!({}), &[]).0.named, [Named::Here, Named::No]);
+        assert_eq!(resolved(Origin::Asked, literal, &json!({}), &[]).0.named, [Named::No, Named::No]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::capability::Variables;
 use crate::event::{Approver, Job};
 
 /// The job's environment, read once at the start of the process.
@@ -46,6 +47,12 @@ impl Environment {
     /// All variables, sorted by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The variables that permissions may refer to: all but shiro's own.
+    pub(super) fn for_permissions(&self) -> Variables {
+        let own = |name: &str| name.starts_with("SHIRO_");
+        self.iter().filter(|(name, _)| !own(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Which CI system runs this, if one does.

@@ -10,6 +10,7 @@ use super::ci::Environment;
 use super::early_scope::EarlyScope;
 use super::inputs;
 use super::project::Project;
+use crate::capability::Values;
 use crate::id::RunId;
 use crate::plugin::grants_for;
 use crate::secret::Secrets;
@@ -80,7 +81,9 @@ fn show_step(
     writeln!(out, "   Component: {}, {}", loaded.source(), loaded.digest())?;
     // What refers to other steps' outputs has no value yet, and the grants say so.
     let config = template::render_value(&step.config, scope).map_or(Cow::Borrowed(&step.config), Cow::Owned);
-    let plan = grants_for(loaded, &project.policies, step.permissions.as_deref(), &config, &[]);
+    let variables = scope.environment.for_permissions();
+    let values = Values { config: &config, derived: &[], variables: &variables };
+    let plan = grants_for(loaded, &project.policies, step.permissions.as_deref(), &values);
     if plan.granted.is_empty() {
         writeln!(out, "   Granted: nothing")?;
     }

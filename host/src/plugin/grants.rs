@@ -1,28 +1,23 @@
 //! What a step gets: what policy makes of what its type asks for, with its config.
 
-use serde_json::Value;
-
 use super::builtin;
 use super::loaded::LoadedType;
-use crate::capability::Permissions;
+use crate::capability::{Permissions, Values, Variables};
 use crate::policy::{Decision, Policies, Subject};
 
-/// What a step of this type with this config gets. `step` are its own `permissions`; `derived` are the JSON Pointers of the
-/// strings in `config` that hold text from a step's output, as in
-/// [`StepRequest::derived`](crate::step::StepRequest::derived).
+/// What a step of this type gets, with these values for what permissions refer to. `step` are its own `permissions`.
 pub fn grants_for(
     loaded: &LoadedType,
     policies: &Policies,
     step: Option<&Permissions>,
-    config: &Value,
-    derived: &[String],
+    values: &Values<'_>,
 ) -> Decision {
-    policies.decide(&subject(loaded, step), config, derived)
+    policies.decide(&subject(loaded, step), values)
 }
 
-/// What a step of this type gets when its config is not known.
-pub fn grants_for_any_config(loaded: &LoadedType, policies: &Policies) -> Decision {
-    policies.decide_for_any_config(&subject(loaded, None))
+/// What a step of this type gets in a job with these variables when its config is not known.
+pub fn grants_for_any_config(loaded: &LoadedType, policies: &Policies, variables: &Variables) -> Decision {
+    policies.decide_for_any_config(&subject(loaded, None), variables)
 }
 
 /// Whether any config gets a step of this type a grant.

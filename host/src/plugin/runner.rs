@@ -28,7 +28,7 @@ use super::rights::Rights;
 use super::surroundings::{Job, Surroundings};
 use super::text::cut;
 use super::watch::Watch;
-use crate::capability::Limits;
+use crate::capability::{Limits, Values};
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
 use crate::policy::{Learned, Policies};
@@ -92,8 +92,8 @@ impl SandboxRunner {
         if let Some(failure) = config_failure(loaded, &request.config) {
             return Err(failure);
         }
-        let decision =
-            grants_for(loaded, &self.policies, request.permissions.as_deref(), &request.config, &request.derived);
+        let values = Values { config: &request.config, derived: &request.derived, variables: self.job.variables() };
+        let decision = grants_for(loaded, &self.policies, request.permissions.as_deref(), &values);
         let guarded = request.timeout.is_none() && !loaded.builtin();
         let limits = decision.grants.limits(&limits::usual(guarded));
         let time = Time::of(request.timeout, &limits);

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 
 use super::attempt::Attempt;
 use super::rights::Rights;
-use crate::capability::{FilePermission, Origin, Permissions, names, never};
+use crate::capability::{FilePermission, Origin, Permissions, Variables, names, never};
 
 /// The version that wasmtime's own interfaces have: any compatible one links to it.
 const ENVIRONMENT: &str = "wasi:cli/environment@0.2.12";
@@ -26,7 +26,7 @@ const PREOPENS: &str = "wasi:filesystem/preopens@0.2.12";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Job {
     /// Variables whose names and values are text, less `SHIRO_*`.
-    variables: Vec<(String, String)>,
+    variables: Variables,
     /// The names of those that are secret.
     secrets: Arc<BTreeSet<String>>,
     project_dir: PathBuf,
@@ -37,6 +37,11 @@ impl Job {
         let text = |(name, value): &(OsString, OsString)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()));
         let variables = env.iter().filter_map(text).filter(|(name, _)| !name.starts_with("SHIRO_")).collect();
         Self { variables, secrets: Arc::new(secrets), project_dir }
+    }
+
+    /// Its variables, secret ones too: what permissions may refer to.
+    pub(super) fn variables(&self) -> &Variables {
+        &self.variables
     }
 }
 
@@ -88,7 +93,7 @@ impl Surroundings {
         }
         let present = |pattern: &&String| {
             let pattern = std::slice::from_ref(*pattern);
-            job.variables.iter().any(|(name, _)| names::matches(pattern, name) && !job.secrets.contains(name))
+            job.variables.keys().any(|name| names::matches(pattern, name) && !job.secrets.contains(name))
         };
         surroundings.used_variables.environment = asked.environment.iter().filter(present).cloned().collect();
         surroundings.add_directories(rights, &asked, job);

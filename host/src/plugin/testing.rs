@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::capability::{Grants, Layer, NetworkPermission, Origin, Permissions};
+use crate::capability::{Grants, Layer, Named, NetworkPermission, Origin, Permissions};
 use crate::event::{Level, Stream};
 use crate::step::StepSink;
 
@@ -209,7 +209,8 @@ impl std::fmt::Debug for Text<'_> {
 
 /// Grants of these `scheme://host:port`, each with whether its host may have a private address.
 pub(super) fn network(entries: impl Iterator<Item = (String, bool)>) -> Grants {
-    let (urls, named): (Vec<_>, Vec<_>) = entries.unzip();
+    let (urls, named): (Vec<_>, Vec<_>) =
+        entries.map(|(url, named)| (url, if named { Named::Config } else { Named::No })).unzip();
     let network = urls.into_iter().map(|url| NetworkPermission { url, ..NetworkPermission::default() }).collect();
     let permissions = Permissions { network, ..Permissions::default() };
     Grants { layers: vec![Layer { origin: Origin::Asked, permissions, named, open: false }] }

@@ -1,10 +1,8 @@
 //! From policies to what one step gets, and the same for people.
 
-use serde_json::Value;
-
 use super::{Advice, Policies};
-use crate::capability::reference::unknown_config;
-use crate::capability::{Grants, Layer, Limits, Open, Origin, Permissions, UrlPattern, names};
+use crate::capability::reference::{shown, unknown_config};
+use crate::capability::{Grants, Layer, Limits, Open, Origin, Permissions, UrlPattern, Values, Variables, names};
 
 /// Whom it is about.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +32,10 @@ pub struct Decision {
 }
 
 impl Policies {
-    /// What a step with this config gets. `derived` are the JSON Pointers of the strings in `config` that hold text from a
-    /// step's output. With a config whose templates are unresolved, what depends on one is described as known only when
-    /// the step runs.
-    pub fn decide(&self, subject: &Subject<'_>, config: &Value, derived: &[String]) -> Decision {
-        let (asked, unclear) = Layer::resolve(Origin::Asked, subject.asked, config, derived);
+    /// What a step gets with these values for what permissions refer to. With a config whose templates are unresolved, what
+    /// depends on one is described as known only when the step runs.
+    pub fn decide(&self, subject: &Subject<'_>, values: &Values<'_>) -> Decision {
+        let (asked, unclear) = Layer::resolve(Origin::Asked, subject.asked, values);
         let advice = Advice::new(self, subject, &asked.permissions);
         let mut decision = Decision { advice, ..Decision::default() };
         for open in unclear {
@@ -49,7 +46,7 @@ impl Policies {
         let mut layers = vec![asked];
         let named = self.repository.as_ref().is_some_and(|policy| policy.of(subject.step_type).is_some());
         for (origin, permissions) in self.layers(subject) {
-            let (mut layer, _) = Layer::resolve(origin, permissions, config, derived);
+            let (mut layer, _) = Layer::resolve(origin, permissions, values);
             layer.open = self.learning && layer.origin == Origin::Repository && (named || !subject.builtin);
             layers.push(layer);
         }
@@ -69,12 +66,14 @@ impl Policies {
         decision
     }
 
-    /// What a step of this type gets when its config is not known: what depends on that is described so.
-    pub fn decide_for_any_config(&self, subject: &Subject<'_>) -> Decision {
+    /// What a step of this type gets in a job with these variables when its config is not known: what depends on that is
+    /// described so.
+    pub fn decide_for_any_config(&self, subject: &Subject<'_>, variables: &Variables) -> Decision {
         let Permissions { network, process, files, .. } = subject.asked;
         let texts = network.iter().map(|one| &one.url);
         let texts = texts.chain(process.iter().map(|one| &one.program)).chain(files.iter().map(|one| &one.path));
-        self.decide(subject, &unknown_config(texts.map(String::as_str)), &[])
+        let config = unknown_config(texts.map(String::as_str));
+        self.decide(subject, &Values { config: &config, derived: &[], variables })
     }
 
     /// Whether any config gets a step of this type something that has an effect.
@@ -122,8 +121,7 @@ fn line(item: &Permissions) -> String {
     let later = item.network.iter().map(|one| &one.url).find(|url| UrlPattern::parse(url).is_err());
     match later {
         Some(url) => {
-            let key = url.trim_start_matches("{config.").trim_end_matches('}');
-            format!("network requests to the host of `{key}`, known when the step runs")
+            format!("network requests to the host of {}, known when the step runs", shown(url))
         }
         None => item.lines().into_iter().map(|(kind, what)| format!("{kind} {what}")).collect(),
     }

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::capability::{Values, Variables};
 
 /// Somebody's.
 const KEY: &str = "RWTJ38ZystQeOdDOqCjZENR3j82MLMSCss4Aqm5cCTXVjNG6U77NT373";
@@ -37,7 +38,8 @@ fn decide(
     asked: &Permissions,
     step: Option<&Permissions>,
 ) -> Decision {
-    policies.decide(&Subject { step_type, builtin, asked, step }, &json!({}), &[])
+    let values = Values { config: &json!({}), derived: &[], variables: &Variables::new() };
+    policies.decide(&Subject { step_type, builtin, asked, step }, &values)
 }
 
 #[test]
@@ -211,7 +213,7 @@ fn the_schema_names_all_that_the_parser_knows() {
 
 #[test]
 fn built_in_types_get_what_the_built_in_policy_says_and_can_lose_it() {
-    assert_eq!(built_in().types.len(), 3, "built_in.json is a policy");
+    assert!(built_in().types.len() > 3, "built_in.json is a policy");
     let asked =
         permissions(json!({ "process": [{ "program": "*", "working_dir": "/", "inherit_environment": true }] }));
     let free = decide(&Policies::default(), "shell", true, &asked, None);
@@ -370,4 +372,34 @@ fn a_file_that_is_not_there_is_no_policy() {
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
     assert!(Policy::read(&path, Role::Repository).is_err(), "a link that leads nowhere is a mistake, not no policy");
+}
+
+#[test]
+fn a_variable_names_the_host_that_is_asked_for_and_granted() {
+    let asked = permissions(json!({ "network": [{ "url": "{config.url|env.SERVER}" }] }));
+    let variables: Variables = [("SERVER".to_owned(), "https://gitlab.corp".to_owned())].into();
+    let decided = |repository: Value| {
+        let policies = policies(&json!({ "x": { "network": [{ "url": repository }] } }), &[]);
+        let values = Values { config: &json!({}), derived: &[], variables: &variables };
+        policies.decide(&Subject { step_type: "x", builtin: false, asked: &asked, step: None }, &values)
+    };
+    let get = |host: &'static str| crate::capability::Destination {
+        method: "GET",
+        scheme: "https",
+        host,
+        port: 443,
+        path: "/",
+    };
+    let private = "10.0.0.1".parse().unwrap();
+    for (repository, may_be_private) in
+        [("{config.url|env.SERVER}", true), ("{env.SERVER}", true), ("https://gitlab.corp", false)]
+    {
+        let decision = decided(json!(repository));
+        assert_eq!(decision.granted, ["network requests to https://gitlab.corp:443"], "{repository}");
+        let ranges = decision.grants.network(get("gitlab.corp")).unwrap();
+        assert_eq!(ranges.allow(private), may_be_private, "{repository}");
+    }
+    let other = decided(json!("{env.OTHER}"));
+    assert_eq!(other.refused.len(), 1, "{:?}", other.refused);
+    assert!(other.grants.network(get("gitlab.corp")).is_err());
 }

@@ -96,7 +96,8 @@ impl Limits {
 
 impl Permissions {
     /// HTTP requests to the scheme, host and port of a URL. `{config.key}` stands for what the user configured, so the
-    /// step gets that host and no other.
+    /// step gets that host and no other; `{env.NAME}` for a variable of the job; `{config.key|env.NAME|https://a.example}`
+    /// for the first of these that there is.
     pub fn network(mut self, url: impl Into<String>) -> Self {
         self.network.push(Network { url: url.into(), methods: Vec::new(), path_prefix: None });
         self
@@ -159,6 +160,7 @@ impl Permissions {
     }
 
     /// Reading the files of a directory, relative to the project's or absolute: `std::fs` finds it under this name.
+    /// `{env.NAME}/..` is the directory of the file that a variable names.
     pub fn read(mut self, dir: impl Into<String>) -> Self {
         self.files.push(Directory { path: dir.into(), access: "read" });
         self

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::Exit;
 use super::super::args::plugin::InspectArgs;
+use super::super::ci::Environment;
 use super::super::error::CliError;
 use super::super::project::{package_error, plugin_error};
 use super::pin::Found;
@@ -24,7 +25,8 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
         false => load_target(&catalog, &args.target)?,
     };
     warn_of(&catalog)?;
-    let decision = grants_for_any_config(&loaded, &policies);
+    let variables = Environment::of_process().for_permissions();
+    let decision = grants_for_any_config(&loaded, &policies, &variables);
     match args.json {
         true => writeln!(out, "{:#}", document(&loaded, &decision))?,
         false => show(&loaded, &decision, out)?,

@@ -1,6 +1,6 @@
 //! `shiro plugin test`: a component's golden cases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 struct Case {
     #[serde(default = "nothing")]
     config: Value,
+    /// The job's variables.
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
     /// The requests that the component sends, with their answers.
     #[serde(default)]
     http: Vec<Exchange>,
@@ -104,7 +107,7 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
     let recording = Arc::new(Recording::new(case.http.clone(), case.processes.clone()));
     let options = RunnerOptions {
         project_dir: dir.to_owned(),
-        job_env: Vec::new(),
+        job_env: case.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         secrets: BTreeSet::new(),
         // All that it asks for: nothing that it does reaches anything.
         policies: Arc::new(Policies { learning: true, ..Policies::default() }),

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::capability::Variables;
 
 fn bench() -> Bench {
     Bench::with_types(tempfile::tempdir().unwrap(), &["print", "shell", "slack.notify"])
@@ -136,10 +137,14 @@ fn the_plan_shows_a_host_and_no_secret() {
     let catalog = Catalog::new(vec![]);
     let slack = catalog.load(&StepType::new("slack.notify")).unwrap();
     let config = json!({ "webhook_url": "https://hooks.slack.com/services/T/B/secret", "message": "m" });
-    let plan = grants_for(&slack, &Policies::default(), None, &config, &[]);
+    let granted_with = |loaded: &LoadedType, config: &Value| {
+        let values = Values { config, derived: &[], variables: &Variables::new() };
+        grants_for(loaded, &Policies::default(), None, &values)
+    };
+    let plan = granted_with(&slack, &config);
     assert_eq!(plan.granted, ["network requests to https://hooks.slack.com:443"]);
     assert!(plan.refused.is_empty());
     let shell = catalog.load(&StepType::new("shell")).unwrap();
-    let granted = grants_for(&shell, &Policies::default(), None, &json!({}), &[]).granted;
+    let granted = granted_with(&shell, &json!({})).granted;
     assert_eq!(granted, ["process any program, in any directory, with the job's environment"]);
 }
