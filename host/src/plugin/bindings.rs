@@ -19,6 +19,7 @@ wasmtime::component::bindgen!({
     imports: {
         "shiro:step/log.log": trappable,
         "shiro:step/process.run": async,
+        "shiro:step/process.run-quietly": async,
     },
     exports: { default: async },
 });

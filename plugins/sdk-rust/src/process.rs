@@ -31,6 +31,7 @@ pub struct Command {
     stdin: Option<Vec<u8>>,
     capture: u32,
     timeout: Option<Duration>,
+    quiet: bool,
 }
 
 impl Command {
@@ -44,6 +45,7 @@ impl Command {
             stdin: None,
             capture: DEFAULT_CAPTURE,
             timeout: None,
+            quiet: false,
         }
     }
 
@@ -89,6 +91,12 @@ impl Command {
         self
     }
 
+    /// Shows nothing that it writes in the step's log.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
     /// The program.
     pub fn program(&self) -> &str {
         &self.program
@@ -114,7 +122,8 @@ impl Command {
             capture_bytes: self.capture,
             timeout_ms: self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         };
-        host::run(&command).map(Completed::from).map_err(|error| Error::from_host(error, program))
+        let result = if self.quiet { host::run_quietly(&command) } else { host::run(&command) };
+        result.map(Completed::from).map_err(|error| Error::from_host(error, program))
     }
 }
 

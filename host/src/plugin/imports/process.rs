@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capability::{Origin, Permissions, ProcessGrant, ProcessPermission};
-use crate::event::Level;
+use crate::event::{Level, Stream};
 use crate::plugin::attempt::Attempt;
 use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed, Error as CallError, Host, Status};
 use crate::plugin::process::{self, AttemptProcesses, MAX_CAPTURE_BYTES, Permit, ProcessError};
 use crate::plugin::recording::{Recording, StartedProcess};
 use crate::plugin::rights::Rights;
 use crate::plugin::text::shown;
+use crate::step::StepSink;
 
 /// The longest path that Linux takes.
 const PATH_BYTES: usize = 4096;
@@ -36,6 +37,33 @@ impl Processes {
 
 impl Host for Attempt {
     async fn run(&mut self, command: Command) -> Result<Completed, CallError> {
+        let sink = Arc::clone(self.output.sink());
+        self.run_to(command, sink).await
+    }
+
+    async fn run_quietly(&mut self, command: Command) -> Result<Completed, CallError> {
+        let sink = Arc::new(Quiet(Arc::clone(self.output.sink())));
+        self.run_to(command, sink).await
+    }
+}
+
+/// Passes on what is said of a program, and nothing that it writes.
+struct Quiet(Arc<dyn StepSink>);
+
+impl StepSink for Quiet {
+    fn output(&self, _: Stream, _: &[u8]) {}
+
+    fn log(&self, level: Level, message: &str) {
+        self.0.log(level, message);
+    }
+
+    fn warn(&self, message: &str) {
+        self.0.warn(message);
+    }
+}
+
+impl Attempt {
+    async fn run_to(&mut self, command: Command, sink: Arc<dyn StepSink>) -> Result<Completed, CallError> {
         let rights = Arc::clone(&self.rights);
         // No file has such a path, and a refusal would have to name it.
         for (what, text) in
@@ -61,8 +89,7 @@ impl Host for Attempt {
         if let Some(recording) = &self.processes.recording {
             return replay(recording, &command);
         }
-        let sink = self.output.sink();
-        let done = running.run(command.into(), &permit, &self.processes.bindings, sink).await;
+        let done = running.run(command.into(), &permit, &self.processes.bindings, &sink).await;
         done.map(Completed::from).map_err(|error| match error {
             ProcessError::NotFound { .. } => {
                 // The guest is told the bare fact: it may have another program to try.

@@ -29,8 +29,8 @@ pub(super) fn check_dir(command: &Command, permit: &Permit, project: &Path, dir:
     Ok(())
 }
 
-/// The file that a program's name stands for, where the step that names it is not trusted: the one that policy names, or
-/// the first on `path` that not just anybody can have put there.
+/// The file that a program's name stands for, where the step that names it is not trusted with the job: the one that policy
+/// names, or the first on `path` that not just anybody can have put there.
 pub(super) fn find_safely(
     command: &Command,
     permit: &Permit,

@@ -91,7 +91,7 @@ impl<'a> Launch<'a> {
         environment.extend(bindings.iter().map(|(name, value)| (name.into(), value.into())));
         environment.insert(mark::VARIABLE.into(), mark::value(host.environment.outer_mark.as_deref(), &mark));
         check_sizes(command, &environment)?;
-        let program = if permit.trusted {
+        let program = if permit.trusted && permit.grant.inherits_all() {
             let path = environment.get(OsStr::new("PATH")).map_or(OsStr::new(MINIMAL_PATH), OsString::as_os_str);
             find::find(&command.program, path, &dir)?
         } else {
@@ -221,7 +221,9 @@ fn working_dir(project_dir: &Path, command: &Command) -> Result<PathBuf, Process
     )))
 }
 
-/// The environment without bindings and mark.
+/// The environment without bindings and mark. Of the variables that make a program load or run something else, the job's
+/// are never passed on but with all of them, and the call's only where a type that is built in is granted them by name: they
+/// can make a program do less, too.
 fn environment(
     job: &JobEnvironment,
     command: &Command,
@@ -250,7 +252,7 @@ fn environment(
     environment.extend(inherited.map(|(name, value)| (name.clone(), value.clone())));
     environment.insert("PATH".into(), MINIMAL_PATH.into());
     for (name, value) in &command.env {
-        if injects(name) {
+        if injects(name) && !(permit.trusted && permit.grant.inherits_by_name(name)) {
             sink.warn(&format!(
                 "the variable `{name}` was not passed to `{}`: a program that does not inherit the job's environment takes none \
                  that makes it load or run something else",

@@ -143,8 +143,9 @@ pub enum ProcessError {
 pub struct Permit {
     /// What it inherits, where it runs, which file it is.
     pub grant: ProcessGrant,
-    /// The step that runs it is part of shiro, so that what it asks for is what the workflow says. For others, programs
-    /// that anybody could have put there don't run, and nothing that makes a program load something else is passed on.
+    /// The step that runs it is part of shiro, so that what it asks for is what the workflow says. Unless that inherits the
+    /// whole environment, programs that anybody could have put there don't run, and nothing that makes a program load
+    /// something else is passed on.
     pub trusted: bool,
     /// The names of the job's variables that are secret.
     pub secrets: Arc<BTreeSet<String>>,

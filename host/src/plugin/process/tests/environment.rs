@@ -51,6 +51,24 @@ async fn a_clean_one_has_nothing_that_makes_a_program_run_another() {
 }
 
 #[tokio::test]
+async fn a_setting_by_name_is_for_built_in_types_alone_and_never_the_job_s() {
+    let job = Job::with(&[("GIT_CONFIG_GLOBAL", "/of/the/job")], None);
+    for (trusted, named, passed) in [(true, true, true), (true, false, false), (false, true, false)] {
+        let environment = if named { vec!["GIT_CONFIG_GLOBAL".to_owned()] } else { vec!["*".to_owned()] };
+        let permission = ProcessPermission { environment, ..ProcessPermission::default() };
+        let grant = ProcessGrant::of(ProcessPermission { program: "env".into(), ..permission });
+        let permit = Permit { grant, trusted, secrets: Arc::default() };
+        let attempt = job.host.attempt();
+        let set = attempt.run(print_env(&[("GIT_CONFIG_GLOBAL", "/dev/null")]), &permit, &[], &job.sink).await.unwrap();
+        let inherited = attempt.run(print_env(&[]), &permit, &[], &job.sink).await.unwrap();
+        attempt.end(Duration::ZERO).await;
+        let value = |completed: &Completed| parse(&lossy(&completed.stdout.head)).remove("GIT_CONFIG_GLOBAL");
+        assert_eq!(value(&set), passed.then(|| "/dev/null".to_owned()), "trusted {trusted}, named {named}");
+        assert_eq!(value(&inherited), None);
+    }
+}
+
+#[tokio::test]
 async fn a_clean_one_can_not_shadow_a_program() {
     let job = Job::new();
     let file = job.dir.path().join("env");
