@@ -55,6 +55,7 @@ mod failure;
 mod permissions;
 mod step;
 mod text;
+mod timeout;
 
 pub mod context;
 pub mod http;
@@ -68,3 +69,4 @@ pub use failure::{Failure, FailureKind};
 pub use permissions::{Limits, Permissions};
 pub use step::Step;
 pub use text::Text;
+pub use timeout::{Timeout, show_duration};

@@ -3,7 +3,6 @@
 mod config;
 mod interpreter;
 mod report;
-mod timeout;
 
 use shiro_step::process::{Command, Error};
 use shiro_step::{Failure, Permissions, Step, log};

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use shiro_step::Failure;
 use shiro_step::process::{Captured, Completed, Error, Status};
+use shiro_step::{Failure, show_duration};
 
 use crate::interpreter::Plan;
-use crate::timeout::show;
 
 /// How many of the last lines of stderr stand in a failure's message, and how long one may be there.
 const SHOWN_LINES: usize = 10;
@@ -85,7 +84,7 @@ impl Run {
 
     /// A command that took too long.
     pub(crate) fn timed_out(self, done: Completed, limit: Option<Duration>) -> Output {
-        let limit = show(limit.unwrap_or(done.duration));
+        let limit = show_duration(limit.unwrap_or(done.duration));
         let error = format!("the command did not end within {limit} and was stopped");
         Output { exit_code: -1, success: false, ..self.output(done, Some(error), "timeout") }
     }

@@ -34,6 +34,8 @@ pub struct Response {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Body,
     pub(crate) origin: String,
+    /// What was asked.
+    pub(crate) url: String,
     pub(crate) max_body: usize,
 }
 
@@ -62,6 +64,15 @@ impl Response {
     /// How long the service asks to wait (`Retry-After`, in seconds or as a date).
     pub fn retry_after(&self) -> Option<Duration> {
         parse_retry_after(self.header("retry-after")?, SystemTime::now())
+    }
+
+    /// Where a `Link` header leads that says this relation, e.g. `next` (RFC 8288): as it stands there, or, if it is relative,
+    /// below the URL that was asked.
+    pub fn link(&self, relation: &str) -> Option<String> {
+        let headers = self.headers.iter().filter(|(name, _)| name == "link");
+        let mut values = headers.filter_map(|(_, value)| std::str::from_utf8(value).ok());
+        let target = values.find_map(|value| super::link::find(value, relation))?;
+        super::link::resolve(&self.url, target)
     }
 
     /// The body. One that is longer than the request's limit is an error.
@@ -126,9 +137,14 @@ mod tests {
     fn response(body: &str, max_body: usize) -> Response {
         Response {
             status: 200,
-            headers: vec![("retry-after".into(), b"7".to_vec()), ("x-bytes".into(), vec![0xff])],
+            headers: vec![
+                ("retry-after".into(), b"7".to_vec()),
+                ("x-bytes".into(), vec![0xff]),
+                ("link".into(), b"<?page=2>; rel=\"next\"".to_vec()),
+            ],
             body: Body::Bytes(body.as_bytes().to_vec()),
             origin: "https://a".into(),
+            url: "https://a/items?page=1".into(),
             max_body,
         }
     }
@@ -148,6 +164,12 @@ mod tests {
         assert_eq!(response.header("Retry-After"), Some("7"));
         assert_eq!(response.header("x-bytes"), None);
         assert_eq!(response.retry_after(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn finds_the_next_page() {
+        assert_eq!(response("", 0).link("next").as_deref(), Some("https://a/items?page=2"));
+        assert_eq!(response("", 0).link("prev"), None);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) fn send(request: Request) -> Result<Response, Error> {
         status: incoming.status(),
         headers: incoming.headers().entries(),
         origin: deadline.origin.clone(),
+        url: request.url,
         max_body: request.max_body,
         body: Body::Stream(Stream::new(incoming, deadline)?),
     })

@@ -1,4 +1,4 @@
-//! How long a command may run.
+//! A config value that is a time limit.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,13 +7,18 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A time limit: none by default.
+/// A config value that is a time limit, none by default: seconds, or text such as `90s` or `1h30m`. 0 is none, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Timeout(Duration);
+pub struct Timeout(Duration);
 
 impl Timeout {
+    /// A limit of this long.
+    pub const fn of(limit: Duration) -> Self {
+        Self(limit)
+    }
+
     /// The limit, if there is one.
-    pub(crate) fn limit(self) -> Option<Duration> {
+    pub fn limit(self) -> Option<Duration> {
         (!self.0.is_zero()).then_some(self.0)
     }
 }
@@ -82,7 +87,7 @@ fn parse(text: &str) -> Option<Duration> {
 }
 
 /// A duration as a person would write it, e.g. `1h 30m` or `1.5s`.
-pub(crate) fn show(duration: Duration) -> String {
+pub fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds < 60 {
         return format!("{}s", duration.as_millis() as f64 / 1000.0);
@@ -141,8 +146,8 @@ mod tests {
 
     #[test]
     fn shows_durations_for_people() {
-        assert_eq!(show(Duration::from_millis(1500)), "1.5s");
-        assert_eq!(show(Duration::from_secs(300)), "5m");
-        assert_eq!(show(Duration::from_secs(5405)), "1h 30m 5s");
+        assert_eq!(show_duration(Duration::from_millis(1500)), "1.5s");
+        assert_eq!(show_duration(Duration::from_secs(300)), "5m");
+        assert_eq!(show_duration(Duration::from_secs(5405)), "1h 30m 5s");
     }
 }
