@@ -20,10 +20,11 @@ const WASM_TARGET: &str = "wasm32-wasip2";
 const STEP: &str = "shiro:step/step@0.1.0";
 
 /// A step type to build in: its package, the name users write, and its other names.
-const BUILT_IN: [(&str, &str, &[&str]); 3] = [
+const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-shell", "shell", &["shell.exec"]),
     ("shiro-plugin-slack-notify", "slack.notify", &[]),
     ("shiro-plugin-print", "print", &[]),
+    ("shiro-plugin-http", "http", &[]),
 ];
 
 fn main() -> ExitCode {
@@ -51,7 +52,7 @@ fn run() -> Result<(), String> {
     let engine = ahead_of_time_engine()?;
 
     let mut table = format!("static BUILT_IN: [BuiltIn; {}] = [\n", BUILT_IN.len());
-    for (package, name, aliases) in BUILT_IN {
+    for &(package, name, aliases) in BUILT_IN {
         let file = package.replace('-', "_");
         let built = wasm_dir.join(format!("{file}.wasm"));
         let component = fs::read(&built).map_err(|error| format!("{}: {error}", built.display()))?;
@@ -161,7 +162,7 @@ fn cargo(target_dir: &Path, offline: bool) -> Result<std::process::Output, Strin
         .args(["--target", WASM_TARGET, "--profile", "plugin", "--locked", "--target-dir"])
         .arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../Cargo.toml"));
-    for (package, ..) in BUILT_IN {
+    for &(package, ..) in BUILT_IN {
         cargo.args(["--package", package]);
     }
     if offline {

@@ -16,6 +16,7 @@ mod engine;
 mod gitlab;
 mod graph;
 mod hermetic;
+mod http_step;
 mod identity;
 mod init;
 mod languages;

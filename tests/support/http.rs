@@ -32,6 +32,16 @@ pub(crate) struct Received {
 }
 
 impl Received {
+    /// A header's value; empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// Method and path with query, as one text.
+    pub(crate) fn line(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
     /// The body as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
@@ -58,10 +68,35 @@ impl Answer {
         Self { delay, ..self }
     }
 
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, body.to_string()).header("content-type", "application/json")
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
+}
+
+/// A server that sends these bytes, whatever it is asked, and then closes the connection, or, with `wait`, keeps it open.
+/// Gives its port. It ends with the test program.
+pub(crate) fn raw_server(answer: &'static [u8], wait: bool) -> u16 {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+    let port = listener.local_addr().expect("it has an address").port();
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // A client that goes away is no failure of the server.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer);
+            if wait {
+                open.push(stream);
+            }
+        }
+    });
+    port
 }
 
 /// The server. Dropping it closes it.

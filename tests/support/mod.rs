@@ -107,6 +107,15 @@ impl Project {
         Outcome::of(self.command(SHIRO).args(args).output().expect("shiro starts"))
     }
 
+    /// Runs one attempt of a step type with this config: the outcome, and the JSON that it returned, or that a failure
+    /// shows; `null` without any.
+    #[must_use = "say which exit code is expected: `.exits(0)`"]
+    pub(crate) fn step(&self, step_type: &str, config: &Value) -> (Outcome, Value) {
+        let outcome = self.shiro_args(["plugin", "run", step_type, "-config", &config.to_string()]);
+        let output = serde_json::from_str(&outcome.stdout).unwrap_or_default();
+        (outcome, output)
+    }
+
     /// The journals in `.shiro/state`, by file name.
     pub(crate) fn journals(&self) -> BTreeMap<String, String> {
         let Ok(entries) = fs::read_dir(self.join(".shiro/state")) else { return BTreeMap::new() };
