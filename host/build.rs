@@ -25,6 +25,7 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-slack-notify", "slack.notify", &[]),
     ("shiro-plugin-print", "print", &[]),
     ("shiro-plugin-http", "http", &[]),
+    ("shiro-plugin-git-diff", "git.diff", &[]),
 ];
 
 fn main() -> ExitCode {

@@ -13,6 +13,7 @@ mod compile;
 mod crash;
 mod docs;
 mod engine;
+mod git_diff;
 mod gitlab;
 mod graph;
 mod hermetic;
