@@ -26,6 +26,7 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-print", "print", &[]),
     ("shiro-plugin-http", "http", &[]),
     ("shiro-plugin-git-diff", "git.diff", &[]),
+    ("shiro-plugin-gitlab", "gitlab", &[]),
 ];
 
 fn main() -> ExitCode {

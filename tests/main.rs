@@ -15,6 +15,7 @@ mod docs;
 mod engine;
 mod git_diff;
 mod gitlab;
+mod gitlab_step;
 mod graph;
 mod hermetic;
 mod http_step;

@@ -62,6 +62,23 @@ fn programs_are_answered_from_the_recording_and_none_is_run() {
 }
 
 #[test]
+fn a_case_has_a_job_of_its_own() {
+    let case = json!({
+        "config": { "operation": "get_user_info", "user_id": 5 },
+        "environment": { "CI_API_V4_URL": "https://gitlab.example/api/v4", "GITLAB_TOKEN": "the-token", "CI_PROJECT_ID": "17" },
+        "http": [{
+            "request": { "url": "https://gitlab.example/api/v4/users/5", "headers": { "private-token": "the-token" } },
+            "response": { "json": { "id": 5 } }
+        }],
+        "output": { "success": true, "message": "found the user", "created": false, "info": { "id": 5 } }
+    });
+    plugin("gitlab", &case).shiro("plugin test").exits(0);
+    let mut other = case;
+    other["environment"]["CI_API_V4_URL"] = json!("https://other.example/api/v4");
+    plugin("gitlab", &other).shiro("plugin test").exits(1).says("the URL differs");
+}
+
+#[test]
 fn what_is_not_a_case_is_said_with_the_file() {
     let project = plugin("print", &json!({ "confg": {}, "output": {} }));
     project.shiro("plugin test").exits(2).says("tests/case.json").says("confg");

@@ -1,5 +1,6 @@
 //! A hermetic project directory, the `shiro` that runs in it, and the servers it talks to.
 
+pub(crate) mod forge;
 pub(crate) mod github;
 pub(crate) mod gitlab;
 pub(crate) mod guests;
