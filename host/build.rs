@@ -27,6 +27,7 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-http", "http", &[]),
     ("shiro-plugin-git-diff", "git.diff", &[]),
     ("shiro-plugin-gitlab", "gitlab", &[]),
+    ("shiro-plugin-github", "github", &[]),
 ];
 
 fn main() -> ExitCode {

@@ -14,6 +14,7 @@ mod crash;
 mod docs;
 mod engine;
 mod git_diff;
+mod github_step;
 mod gitlab;
 mod gitlab_step;
 mod graph;
