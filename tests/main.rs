@@ -23,6 +23,7 @@ mod http_step;
 mod identity;
 mod init;
 mod languages;
+mod notify;
 mod plugin_run;
 mod plugin_test;
 mod policy;

@@ -3,16 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use shiro_notify::presentable;
 use shiro_step::Failure;
-
-/// How many bytes of an answer are looked at.
-pub(crate) const EXCERPT: usize = 2048;
-
-/// How many characters of a reason are shown.
-const SHOWN: usize = 200;
-
-/// Parts of the webhook's path that are shorter than this are no secret.
-const SECRET_PART: usize = 6;
 
 /// Whether the message was taken. Slack's reason is in the answer's body: a word such as `channel_not_found`.
 pub(crate) fn check(status: u16, retry_after: Option<Duration>, body: &str, webhook_url: &str) -> Result<(), Failure> {
@@ -43,21 +35,6 @@ fn refusal(body: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(body).ok()?;
     (answer.get("ok") == Some(&Value::Bool(false)))
         .then(|| answer.get("error").and_then(Value::as_str).unwrap_or("refused").to_owned())
-}
-
-/// The first line, short, and without any part of the webhook's path: error pages like to repeat it.
-fn presentable(reason: &str, webhook_url: &str) -> String {
-    let line = reason.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-    let mut line: String = line.chars().filter(|c| !c.is_control()).collect();
-    let path = webhook_url.split_once("://").map_or(webhook_url, |(_, rest)| rest);
-    let secrets = path.split(['/', '?', '&', '=', '#']).skip(1).filter(|part| part.len() >= SECRET_PART);
-    for secret in secrets {
-        line = line.replace(secret, "***");
-    }
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }
 
 fn is_code(reason: &str) -> bool {

@@ -91,7 +91,7 @@ impl Step for SlackNotify {
         let response = Request::post(&*config.webhook_url).timeout(TIMEOUT).json(&payload.body).send()?;
         let status = response.status();
         let retry_after = response.retry_after();
-        answer::check(status, retry_after, &response.excerpt(answer::EXCERPT), &config.webhook_url)?;
+        answer::check(status, retry_after, &response.excerpt(shiro_notify::EXCERPT), &config.webhook_url)?;
         Ok(Output {
             sent: true,
             channel: config.channel.unwrap_or_default(),

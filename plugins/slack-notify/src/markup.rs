@@ -2,28 +2,10 @@
 
 use std::borrow::Cow;
 
-/// What stands at the end of a text that was cut.
-const ELLIPSIS: char = '…';
-
 /// Text that Slack shows as it is, with at most `limit` characters, and whether its end was left out. The limit holds for
 /// the escaped text, in UTF-16 units, which is the strictest way to count; neither an escape nor a character is cut in two.
 pub(crate) fn escape(text: &str, limit: usize) -> (String, bool) {
-    let whole: usize = text.chars().map(length).sum();
-    let room = if whole <= limit { whole } else { limit.saturating_sub(ELLIPSIS.len_utf16()) };
-    let mut escaped = String::with_capacity(text.len());
-    let mut used = 0;
-    for c in text.chars() {
-        used += length(c);
-        if used > room {
-            escaped.push(ELLIPSIS);
-            return (escaped, true);
-        }
-        match entity(c) {
-            Some(entity) => escaped.push_str(entity),
-            None => escaped.push(c),
-        }
-    }
-    (escaped, false)
+    shiro_notify::cut(text, limit, entity)
 }
 
 /// The same without a limit.
@@ -41,10 +23,6 @@ fn entity(c: char) -> Option<&'static str> {
         '>' => Some("&gt;"),
         _ => None,
     }
-}
-
-fn length(c: char) -> usize {
-    entity(c).map_or(c.len_utf16(), str::len)
 }
 
 #[cfg(test)]
