@@ -44,7 +44,13 @@ fn the_step_that_the_readme_shows_builds_and_runs() {
 
 #[test]
 fn every_workflow_in_the_documentation_is_valid() {
-    for file in ["docs/workflow.md", "docs/approvals.md", "examples/plugins/rust/README.md"] {
+    for file in [
+        "docs/workflow.md",
+        "docs/approvals.md",
+        "docs/steps/http.md",
+        "docs/steps/gitlab.md",
+        "examples/plugins/rust/README.md",
+    ] {
         for text in blocks(&read(file), "json") {
             let project = Project::new();
             project.write(".shiro/workflow.json", &text);
