@@ -28,6 +28,8 @@ pub(super) struct Invocation {
     pub(super) store: Option<String>,
     /// `-fresh`.
     pub(super) fresh: bool,
+    /// A start of it approves what waits: not with `-no-approve`.
+    pub(super) approves: bool,
 }
 
 /// What a call does with a run.
@@ -105,6 +107,7 @@ fn call(words: &[String], place: &Place, flags: &Flags) -> Option<Invocation> {
         workflow: file.or_else(|| value("workflow")).map(str::to_owned),
         store: value("state-store").map(str::to_owned),
         fresh: has("fresh"),
+        approves: !has("no-approve"),
     })
 }
 

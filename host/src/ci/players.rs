@@ -32,8 +32,10 @@ pub(super) trait Job {
 pub(super) enum Role {
     /// It begins a run.
     Initial,
-    /// It goes on with one, or records an approval.
+    /// It records an approval, or goes on with a run, which approves.
     Resume,
+    /// It goes on with what others approved.
+    Continue,
     /// It rejects one.
     Reject,
 }
@@ -62,6 +64,11 @@ impl<J: Job> Player<'_, J> {
     /// The state is in files that an artifact must carry.
     pub(super) fn keeps_files(&self) -> bool {
         matches!(self.store(), "gitlab" | "filesystem")
+    }
+
+    /// It runs what comes after a gate.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.role, Role::Resume | Role::Continue)
     }
 
     /// It gets the state of none.
@@ -144,6 +151,7 @@ fn player<'a, J: Job>(subject: &Subject<'_>, job: &'a J) -> Option<Player<'a, J>
     let (role, call) = match (rejection, approval, run) {
         (Some(call), ..) => (Role::Reject, call),
         (None, Some(approval), run) => (Role::Resume, run.unwrap_or(approval)),
+        (None, None, Some(run)) if !run.approves => (Role::Continue, run),
         (None, None, run) => (Role::Initial, run?),
     };
     Some(Player { job, role, call, sources: Vec::new(), round: 0 })

@@ -106,6 +106,7 @@ fn state_is_uploaded(given: &Given<'_>, findings: &mut Vec<Finding>) {
     let goes_on = |player: &&Player<'_>| match player.role {
         Role::Initial => true,
         Role::Resume => player.round < last || given.players.has_successor(player),
+        Role::Continue => given.players.has_successor(player),
         Role::Reject => false,
     };
     for player in given.players.all.iter().filter(|player| player.keeps_files()).filter(goes_on) {
@@ -235,7 +236,7 @@ fn one_at_a_time(given: &Given<'_>, findings: &mut Vec<Finding>) {
     if given.subject.gates.is_empty() {
         return;
     }
-    for player in given.players.with(Role::Resume) {
+    for player in given.players.all.iter().filter(|player| player.goes_on()) {
         if let Some(place) = &player.job.cancels {
             let message = format!("a newer run may end `{}` in the middle of a step", player.job.name());
             let hint = "set `cancel-in-progress: false`";

@@ -206,6 +206,15 @@ fn hidden_jobs_are_no_jobs_and_validation_is_no_run() {
 }
 
 #[test]
+fn what_goes_on_with_an_approval_may_start_by_itself() {
+    let text = GOOD.replace("shiro run -resume", "shiro approve gate")
+        + "third:\n  extends: .shiro\n  stage: approve\n  needs: [second]\n  script: [shiro run -no-approve]\n";
+    assert_eq!(found(&one(&text)), [""; 0]);
+    assert!(says(&one(&text.replace(" -no-approve", "")), Severity::Error, "automatic-resume"));
+    assert!(says(&one(&text.replace("shiro approve gate", "make")), Severity::Error, "pause-needs-manual-resume"));
+}
+
+#[test]
 fn jobs_of_another_workflow_are_left_alone() {
     let text = format!("{GOOD}other:\n  stage: run\n  script: [shiro run other.json]\n");
     assert_eq!(found(&one(&text)), [""; 0]);

@@ -135,7 +135,7 @@ pub(super) fn one_at_a_time(given: &Given<'_>, findings: &mut Vec<Finding>) {
     if given.subject.gates.is_empty() {
         return;
     }
-    for player in given.players.with(Role::Resume).filter(|player| !player.job.has_resource_group) {
+    for player in given.players.all.iter().filter(|player| player.goes_on() && !player.job.has_resource_group) {
         let message = format!("nothing keeps `{}` of two pipelines from running at once", player.job.name);
         let hint = "give the jobs that run this workflow the same `resource_group`";
         findings.push(Finding::warning("resource-group-missing", &player.job.place, message).hint(hint));
@@ -148,7 +148,7 @@ fn on_resume<'a>(
     place: impl Fn(&'a Job) -> Option<&'a Place>,
     finding: impl Fn(&Player<'_>, &Place) -> Finding,
 ) {
-    for player in given.players.with(Role::Resume).filter(|player| player.keeps_files()) {
+    for player in given.players.all.iter().filter(|player| player.goes_on() && player.keeps_files()) {
         findings.extend(place(player.job).map(|place| finding(player, place)));
     }
 }
