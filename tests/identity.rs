@@ -189,6 +189,24 @@ fn a_policy_has_to_say_whom_to_trust() {
 }
 
 #[test]
+fn a_token_is_no_hindrance_where_nobody_asks_for_a_proof() {
+    let mut pipeline = Pipeline::new(&json!({}));
+    pipeline.project.write(".shiro/policy.json", &json!({ "version": 1, "types": {} }).to_string());
+    pipeline.ask();
+    let token = pipeline.gitlab.id_token(&BOB, 302);
+    pipeline.resume(&token).exits(0);
+    let approval = &pipeline.approvals()[0];
+    assert_eq!((&approval["verified"], &approval["source"]), (&json!(false), &json!("GITLAB_USER_LOGIN")));
+    // With a policy, it is looked at all the same.
+    let mut pipeline = Pipeline::paused(&json!({}));
+    let foreign = pipeline.token_with("iss", json!("https://gitlab.com"));
+    pipeline.resume(&foreign).exits(6).says("https://gitlab.com, which no policy trusts");
+    let token = pipeline.gitlab.id_token(&BOB, 302);
+    pipeline.resume(&token).exits(0);
+    assert_eq!(pipeline.effects(), "deployed by bob, no token\n");
+}
+
+#[test]
 fn an_operator_s_policy_bounds_whom_to_believe() {
     let mut pipeline = Pipeline::new(&by_alice());
     let operator =

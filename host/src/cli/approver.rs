@@ -26,9 +26,14 @@ pub(super) struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    /// Who starts a run, one of whose rules asks for someone else.
-    pub(super) fn who_starts(environment: &'a Environment, policies: &'a Policies, secrets: &'a Secrets) -> Self {
-        Self { environment, policies, secrets, state: None, needed: true }
+    /// Who starts a run, one of whose rules asks for someone else; `needed`: and not by a mere name.
+    pub(super) fn who_starts(
+        environment: &'a Environment,
+        policies: &'a Policies,
+        secrets: &'a Secrets,
+        needed: bool,
+    ) -> Self {
+        Self { environment, policies, secrets, state: None, needed }
     }
 
     /// Who decides about this run.
@@ -77,9 +82,16 @@ pub(super) fn approver(asking: &Asking<'_>) -> Result<Approver, CliError> {
 
 fn means(asking: &Asking<'_>, trusted: &Trusted) -> Option<Means> {
     let filled = |name: &str| asking.environment.filled(name).map(str::to_owned);
-    if let Some(token) = filled(TOKEN) {
+    let token = filled(TOKEN);
+    if let Some(token) = &token {
         // Whatever the workflow says about its name.
-        asking.secrets.add_listed(&format!("env:{TOKEN}"), &token);
+        asking.secrets.add_listed(&format!("env:{TOKEN}"), token);
+    }
+    // Where nobody asks for a proof, and nothing says whom to believe, a job may have a token all the same.
+    if !asking.needed && trusted.is_empty() {
+        return None;
+    }
+    if let Some(token) = token {
         return Some(Means::IdToken(token));
     }
     if !asking.needed {

@@ -230,7 +230,11 @@ impl<'a> Session<'a> {
             .map(|step| plan.step(step))
             .find(|step| step.approval.as_ref().is_some_and(|approval| !approval.rule.own));
         let Some(step) = asks else { return Ok((None, Vec::new())) };
-        let starter = approver(&Asking::who_starts(&self.environment, &self.project.policies, &self.secrets))?;
+        let mut rules =
+            plan.steps().filter_map(|step| plan.step(step).approval.as_ref()).map(|approval| &approval.rule);
+        let needed = rules.any(|rule| !rule.own && !rule.allow_unverified);
+        let (policies, secrets) = (&self.project.policies, &self.secrets);
+        let starter = approver(&Asking::who_starts(&self.environment, policies, secrets, needed))?;
         let allowed = step.approval.as_ref().is_some_and(|approval| approval.rule.allow_unverified);
         let warning = (!starter.verified && !allowed).then(|| {
             format!(
