@@ -238,6 +238,8 @@ fn the_workflow_and_the_policy_are_approved_too() {
     assert_eq!(effects(&project), ["build"]);
     project.shiro("run").exits(0);
     assert_eq!(effects(&project), ["build", "evil"]);
+    project.shiro("audit").exits(0).says("changes were accepted").says("by alice (unverified, from USER)");
+    project.shiro("audit verify").exits(0);
 }
 
 #[test]
@@ -272,6 +274,23 @@ fn accepting_changes_can_not_change_who_approves() {
     without["steps"][1].as_object_mut().expect("a step").remove("approval");
     project.write(".shiro/workflow.json", &without.to_string());
     project.shiro("run -accept-changes").exits(6).says("can't change who has to approve");
+    assert_eq!(effects(&project), ["build"]);
+}
+
+#[test]
+fn accepting_changes_can_not_change_who_vouches_for_approvers() {
+    let project = project(&json!({ "approvers": ["bob"] }));
+    let trust = |url: &str| {
+        let policy =
+            json!({ "version": 1, "types": {}, "identity": { "issuers": [{ "url": url, "provider": "gitlab" }] } });
+        project.write(".shiro/policy.json", &policy.to_string());
+    };
+    trust("https://gitlab.example.com");
+    project.shiro("run").exits(0);
+    trust("https://gitlab.example.org");
+    project.shiro("run").exits(6).says("~ whom the policies trust to say who someone is");
+    project.shiro("run -accept-changes").exits(6).says("can't change who has to approve");
+    project.shiro("approve gate").exits(6);
     assert_eq!(effects(&project), ["build"]);
 }
 

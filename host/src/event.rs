@@ -55,6 +55,8 @@ pub enum Event {
     ChangesAccepted {
         /// What the digests are from now on.
         digests: Digests,
+        /// Who said so.
+        approver: Approver,
     },
     /// An attempt of a step began. Durable before the attempt does anything.
     StepStarted {

@@ -189,6 +189,9 @@ pub struct Subject {
     /// The policies that bound what steps may do, by what they are called.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<String, Digest>,
+    /// Whom the policies trust to say who someone is; `None` if nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Digest>,
     /// The content of the bound files, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, Digest>,
@@ -206,6 +209,9 @@ impl Subject {
         }
         compare(&mut lines, "plugin", &self.plugins, &now.plugins);
         compare(&mut lines, "policy", &self.policies, &now.policies);
+        if self.trust != now.trust {
+            lines.push("~ whom the policies trust to say who someone is".to_owned());
+        }
         compare(&mut lines, "bound file", &self.files, &now.files);
         lines
     }

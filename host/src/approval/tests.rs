@@ -12,6 +12,7 @@ fn request(rule: Rule) -> Request {
         plugins: BTreeMap::new(),
         builtins: BTreeMap::new(),
         policies: BTreeMap::new(),
+        trust: None,
         files: BTreeMap::new(),
     };
     Request { id: "q".to_owned(), expires_at: None, rule, subject, guards: Vec::new() }

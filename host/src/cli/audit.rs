@@ -120,7 +120,9 @@ fn lines(record: &Record) -> Option<Vec<String>> {
             ));
             "the run began".to_owned()
         }
-        Event::ChangesAccepted { digests } => {
+        Event::ChangesAccepted { digests, approver } => {
+            details.push(format!("by {approver}"));
+            details.extend(approver.proof().map(evidence));
             details.push(format!("workflow {}, inputs {}", digests.workflow.short(), digests.inputs.short()));
             "changes were accepted: from here on it is another workflow, or other plugins, policies or bound files"
                 .to_owned()

@@ -55,6 +55,7 @@ impl Now {
             plugins,
             builtins,
             policies: project.policies.digests(),
+            trust: project.policies.identity_digest(),
             files: BTreeMap::new(),
         };
         Self { project_dir, plan: Arc::clone(&project.plan), subject }
@@ -223,9 +224,15 @@ pub(super) fn ask_again(
     let mut requests = Vec::new();
     for step in steps {
         let approval = plan.find(step.as_str()).and_then(|index| plan.step(index).approval.as_ref());
-        let asked = state.gate(step.as_str()).map(|gate| &gate.request().rule);
+        let request = state.gate(step.as_str()).map(GateState::request);
+        let asked = request.map(|request| &request.rule);
+        // Whoever is asked for is known by whom the policies trust.
+        let same_trust = request.is_some_and(|request| request.subject.trust == now.subject.trust);
         match (approval, asked) {
-            (Some(approval), Some(asked)) if asked.pause || asked.asks_the_same_people(&approval.rule) => {
+            (Some(approval), Some(asked))
+                if asked.pause
+                    || asked.asks_the_same_people(&approval.rule) && (same_trust || !asked.needs_identity()) =>
+            {
                 let request = now.request(step, approval).map_err(|failure| ask_error(&failure))?;
                 requests.push((step.clone(), request));
             }
@@ -292,7 +299,8 @@ impl Approvals {
         for (step, why, _) in &self.refused {
             message += &format!("\n    `{step}`: {why}");
         }
-        let hints: BTreeSet<&str> = self.refused.iter().map(|(_, _, hint)| hint.as_str()).collect();
+        let mut hints: BTreeSet<&str> = self.refused.iter().map(|(_, _, hint)| hint.as_str()).collect();
+        hints.insert("a start that is to approve nothing: shiro run -no-approve");
         hints.into_iter().fold(CliError::new(STATE, message), |error, hint| error.hint(hint))
     }
 
@@ -359,5 +367,108 @@ pub(super) fn digests(project: &Project) -> Digests {
         plugins,
         builtins,
         steps: workflow.steps.iter().map(|step| (step.id.clone(), step.digest)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::approval::Rule;
+    use crate::event::{Event, Job, Record, RunStarted};
+    use crate::id::RunId;
+
+    const ASKED: u64 = 1_000_000_000;
+    const HOUR: u64 = 3_600_000;
+
+    fn subject() -> Subject {
+        let digest = Digest::of(b"");
+        let (plugins, builtins, policies, files) = Default::default();
+        Subject { workflow: digest, inputs: digest, plugins, builtins, policies, trust: None, files }
+    }
+
+    /// A run that waits for an approval for an hour, and these events.
+    fn waiting(rule: Rule, more: impl IntoIterator<Item = (u64, Event)>) -> RunState {
+        let Subject { workflow, inputs, plugins, builtins, .. } = subject();
+        let started = Event::RunStarted(RunStarted {
+            run: RunId::new("run"),
+            workflow: "w".to_owned(),
+            shiro: "0".to_owned(),
+            digests: Digests { workflow, inputs, plugins, builtins, steps: BTreeMap::new() },
+            inputs: json!({}),
+            job: Job::default(),
+            starter: None,
+        });
+        let step = StepId::new("gate");
+        let request = Request {
+            id: "q".to_owned(),
+            expires_at: Some(ASKED + HOUR),
+            rule,
+            subject: subject(),
+            guards: Vec::new(),
+        };
+        let events = [
+            started,
+            Event::StepStarted { step: step.clone(), attempt: 1, idempotent: false },
+            Event::StepSucceeded { step: step.clone(), attempt: 1, output: Value::Null, duration_ms: 1 },
+            Event::ApprovalRequested { step: step.clone(), request: Box::new(request) },
+            Event::RunPaused { waiting: vec![step] },
+        ];
+        let events = events.into_iter().map(|event| (ASKED, event)).chain(more);
+        let records: Vec<Record> = events.map(|(at, event)| Record { at, event }).collect();
+        RunState::new().fold(&records).expect("a legal history")
+    }
+
+    fn approved(at: u64) -> (u64, Event) {
+        let event = Event::ApprovalDecided {
+            step: StepId::new("gate"),
+            request: "q".to_owned(),
+            decision: Decision::Approved,
+            missing: 0,
+            approver: Approver::unverified(Some("bob".to_owned()), "USER"),
+            job: Job::default(),
+            reason: None,
+            form: None,
+        };
+        (at, event)
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_more_time() {
+        let state = waiting(Rule::default(), []);
+        assert!(expired(&state, ASKED + HOUR - 1).is_empty());
+        assert_eq!(expired(&state, ASKED + HOUR), [StepId::new("gate")]);
+        assert!(check_clock(&state, ASKED).is_ok() && check_clock(&state, ASKED - CLOCK_TOLERANCE).is_ok());
+        for now in [0, ASKED - CLOCK_TOLERANCE - 1] {
+            assert_eq!(check_clock(&state, now).unwrap_err().exit_code, STATE);
+        }
+        // What is known to have happened later counts, whatever the clock says.
+        let late = waiting(Rule::default(), [approved(ASKED + HOUR - 5)]);
+        let resumed = (ASKED + 2 * HOUR, Event::RunResumed { job: Job::default(), shiro: "0".to_owned() });
+        assert_eq!(check_clock(&late, ASKED).unwrap_err().exit_code, STATE);
+        assert!(expired(&late, ASKED + HOUR - 1).is_empty());
+        assert_eq!(expired(&late, ASKED + HOUR), [StepId::new("gate")], "it was not made use of in time");
+        // Once the run has gone on with it, it can't expire.
+        let passed = waiting(Rule::default(), [approved(ASKED), resumed]);
+        assert!(expired(&passed, u64::MAX).is_empty() && check_clock(&passed, 0).is_ok());
+    }
+
+    #[test]
+    fn a_start_says_why_it_approves_nothing() {
+        let form =
+            json!({ "type": "object", "required": ["ticket"], "properties": { "ticket": { "type": "string" } } });
+        let approver = Approver::unverified(Some("bob".to_owned()), "USER");
+        let of = |rule: Rule| {
+            let state = waiting(rule, []);
+            Approvals::of(&state, candidates(&state), &approver, ASKED)
+        };
+        assert_eq!(of(Rule::default()).gates, [StepId::new("gate")]);
+        let named = of(Rule { approvers: vec!["alice".to_owned().try_into().unwrap()], ..Rule::default() });
+        assert!(named.error().message.contains("whoever starts a job can set"), "{}", named.error());
+        let asks = of(Rule { form: Some(form), ..Rule::default() });
+        assert!(asks.error().to_string().contains("shiro approve gate -form ticket=..."), "{}", asks.error());
+        // Someone decided already: this start decides nothing.
+        assert!(candidates(&waiting(Rule::default(), [approved(ASKED)])).is_empty());
     }
 }

@@ -266,7 +266,7 @@ impl<'a> Session<'a> {
             true => gates::ask_again(&state, &plan, &now, &differences)?,
             false => Vec::new(),
         };
-        let decides = approve || !self.args.rerun.is_empty() || !self.args.skip.is_empty();
+        let decides = approve || accepts || !self.args.rerun.is_empty() || !self.args.skip.is_empty();
         let approver = match decides {
             true => {
                 let (policies, secrets) = (&self.project.policies, &self.secrets);
@@ -294,7 +294,7 @@ impl<'a> Session<'a> {
         let mut events = Vec::new();
         if accepts {
             digests.inputs = inputs;
-            events.push(Event::ChangesAccepted { digests });
+            events.push(Event::ChangesAccepted { digests, approver: approver.clone() });
         }
         events.extend(resume::events(&state, &plan, &resume).map_err(resume_error)?);
         let mut warnings = loaded.notices.clone();

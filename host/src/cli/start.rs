@@ -195,6 +195,7 @@ mod tests {
             plugins: digests.plugins,
             builtins: digests.builtins,
             policies: BTreeMap::new(),
+            trust: None,
             files: BTreeMap::new(),
         };
         Request { id: "q".to_owned(), expires_at: None, rule: Rule::pause(), subject, guards: Vec::new() }

@@ -244,7 +244,7 @@ impl RunState {
                 self.started = Some(Box::new(started.clone()));
             }
             Event::RunResumed { job, .. } => self.resume(job),
-            Event::ChangesAccepted { digests } => {
+            Event::ChangesAccepted { digests, .. } => {
                 if let Some(started) = &mut self.started {
                     started.digests = digests.clone();
                 }

@@ -61,6 +61,8 @@ pub struct Policy {
     signatures: Vec<Rule>,
     /// Of what the document means: spaces and the order of keys don't count.
     digest: Digest,
+    /// Of what it says of identity.
+    identity_digest: Option<Digest>,
     /// State has to be authenticated, and encrypted.
     state: StateNeeds,
     /// Whom it trusts to say who someone is.
@@ -158,6 +160,13 @@ impl Policies {
         Trust::new(policies.flat_map(|policy| policy.signatures.iter().cloned()))
     }
 
+    /// The digest of all that they say of whom they trust; `None` if they say nothing.
+    pub fn identity_digest(&self) -> Option<Digest> {
+        let all = self.repository.iter().chain(&self.operators);
+        let said: Vec<String> = all.filter_map(|policy| Some(policy.identity_digest?.to_string())).collect();
+        (!said.is_empty()).then(|| Digest::of(said.join("\n").as_bytes()))
+    }
+
     /// Whom they trust to say who someone is.
     pub fn trusted(&self) -> Trusted {
         let repository = self.repository.as_ref().and_then(|policy| policy.identity.as_ref());
@@ -199,6 +208,7 @@ fn built_in() -> &'static Policy {
             types: BTreeMap::new(),
             state: StateNeeds::default(),
             digest: Digest::of(b""),
+            identity_digest: None,
             signatures: Vec::new(),
             identity: None,
         })

@@ -18,6 +18,7 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
     let document = json::read(source).map_err(|error| vec![*error])?;
     let mut problems = document.diagnostics(source);
     let digest = digest::of(&document.value);
+    let identity_digest = document.value.get("identity").map(digest::of);
     let (types, state, signatures, identity) = match document.value {
         Value::Object(members) => {
             let known = ["version", "types", "state", "signatures", "identity"];
@@ -34,7 +35,15 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
         }
     };
     if problems.is_empty() {
-        return Ok(Policy { name: source.name().to_owned(), types, digest, state, signatures, identity });
+        return Ok(Policy {
+            name: source.name().to_owned(),
+            types,
+            digest,
+            identity_digest,
+            state,
+            signatures,
+            identity,
+        });
     }
     source.locate(&mut problems);
     problems.sort_by_key(|problem| problem.place.position);

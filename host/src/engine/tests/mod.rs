@@ -23,7 +23,7 @@ use crate::plan::StepIndex;
 use crate::plan::testing::plan;
 use crate::step::{StepRequest, StepSuccess};
 use crate::workflow::TypeInfo;
-use crate::workflow::model::Approval;
+use crate::workflow::model::{Approval, Step};
 
 /// Runs steps of the types `fake` and `pure`. What a config may hold:
 ///
@@ -212,7 +212,10 @@ impl World {
             begin,
             runner: Arc::clone(&self.runner),
             record,
-            request: Box::new(|step, approval| Ok(request(step, approval))),
+            request: {
+                let plan = Arc::clone(&self.plan);
+                Box::new(move |step, approval| Ok(Request { guards: guards(&plan, step), ..request(step, approval) }))
+            },
             tell: self.heard.clone(),
             secrets: Arc::clone(&self.secrets),
             env: Arc::new(self.env.clone()),
@@ -284,6 +287,19 @@ pub(super) fn alice() -> Approver {
     Approver::unverified(Some("alice".into()), "GITLAB_USER_LOGIN")
 }
 
+/// What stands behind a step, but for what cleans up.
+fn guards(plan: &Plan, step: &StepId) -> Vec<StepId> {
+    let mut behind = vec![plan.find(step.as_str()).expect("a step of the plan")];
+    let mut next = 0;
+    while let Some(&step) = behind.get(next) {
+        behind.extend(plan.dependents(step).iter().filter(|step| !behind.contains(step)).copied().collect::<Vec<_>>());
+        next += 1;
+    }
+    let steps = behind.into_iter().skip(1).map(|step| plan.step(step));
+    let cleans_up = |step: &Step| step.condition.as_ref().is_some_and(|condition| condition.admits_refusal());
+    steps.filter(|step| !cleans_up(step)).map(|step| step.id.clone()).collect()
+}
+
 /// What a step asks for, if it is to be approved in the form it has now.
 pub(super) fn request(step: &StepId, approval: &Approval) -> Request {
     let digest = Digest::of(b"");
@@ -297,6 +313,7 @@ pub(super) fn request(step: &StepId, approval: &Approval) -> Request {
             plugins: BTreeMap::new(),
             builtins: BTreeMap::new(),
             policies: BTreeMap::new(),
+            trust: None,
             files: BTreeMap::new(),
         },
         guards: Vec::new(),

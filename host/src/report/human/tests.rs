@@ -231,7 +231,7 @@ flaky | second try
 fn requested(step: &str, rule: Rule) -> Event {
     let digest = Digest::of(b"");
     let (plugins, builtins, policies, files) = Default::default();
-    let subject = Subject { workflow: digest, inputs: digest, plugins, builtins, policies, files };
+    let subject = Subject { workflow: digest, inputs: digest, plugins, builtins, policies, trust: None, files };
     let request = Request { id: "q".to_owned(), expires_at: None, rule, subject, guards: Vec::new() };
     Event::ApprovalRequested { step: StepId::new(step), request: Box::new(request) }
 }
