@@ -113,3 +113,14 @@ fn the_demonstration_runs() {
         .does_not_say("the-secret-part");
     assert_eq!(slack.received().len(), 2);
 }
+
+#[test]
+fn every_test_that_the_differences_name_is_there() {
+    let document = read("docs/differences-from-go-shiro.md");
+    let (_, section) = document.split_once("\n## Tests\n").expect("the section");
+    let names: Vec<(&str, &str)> = section.split('`').filter_map(|text| text.split_once("::")).collect();
+    assert!(names.len() > 5, "{names:?}");
+    for (file, name) in names {
+        assert!(read(format!("tests/{file}.rs")).contains(&format!("\nfn {name}()")), "tests/{file}.rs has no {name}");
+    }
+}
