@@ -9,7 +9,7 @@ fn grabby(acts: Value) -> Case {
     Case::of("grabby", json!({ "do": acts }))
         .env("PLAIN_A", "plain value")
         .env("CI_JOB_TOKEN", "glcbt-secret-token")
-        .env("SHIRO_STATE_KEY", "key-of-the-state")
+        .env("SHIRO_STATE_KEY", "0123456789abcdef".repeat(4))
         .env("DEPLOY_KEY", "correct-horse-battery")
 }
 
