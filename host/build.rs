@@ -31,6 +31,11 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-git-diff", "git.diff", &[]),
     ("shiro-plugin-gitlab", "gitlab", &[]),
     ("shiro-plugin-github", "github", &[]),
+    ("shiro-plugin-data-store", "data.store", &[]),
+    ("shiro-plugin-data-load", "data.load", &[]),
+    ("shiro-plugin-data-delete", "data.delete", &[]),
+    ("shiro-plugin-data-exists", "data.exists", &[]),
+    ("shiro-plugin-data-list", "data.list", &[]),
 ];
 
 fn main() -> ExitCode {

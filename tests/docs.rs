@@ -47,6 +47,7 @@ fn every_workflow_in_the_documentation_is_valid() {
     for file in [
         "docs/workflow.md",
         "docs/approvals.md",
+        "docs/data.md",
         "docs/steps/http.md",
         "docs/steps/gitlab.md",
         "examples/plugins/rust/README.md",

@@ -154,9 +154,10 @@ fn everything() -> Value {
         "environment": ["CI_*"],
         "secrets": ["TOKEN"],
         "files": [{ "path": "in" }, { "path": "{config.out}", "access": "read-write" }],
+        "store": [{ "scope": "project", "keys": "deploy/*", "access": "read-write" }],
         "limits": {
             "memory_mib": 512, "cpu_seconds": 90, "wall_seconds": 600, "output_mib": 8, "log_mib": 8, "files_mib": 128,
-            "http_mib": 128, "open_requests": 32,
+            "http_mib": 128, "store_mib": 32, "open_requests": 32,
         },
     })
 }
@@ -176,9 +177,10 @@ fn asking(language: &str) -> (&'static str, &'static str) {
                  environment: ['CI_*'],
                  secrets: ['TOKEN'],
                  files: [{ path: 'in' }, { path: '{config.out}', access: 'read-write' }],
+                 store: [{ scope: 'project', keys: 'deploy/*', access: 'read-write' }],
                  limits: {
                    memory_mib: 512, cpu_seconds: 90, wall_seconds: 600, output_mib: 8, log_mib: 8, files_mib: 128,
-                   http_mib: 128, open_requests: 32,
+                   http_mib: 128, store_mib: 32, open_requests: 32,
                  },
                };
                export const step = defineStep({
@@ -191,7 +193,7 @@ fn asking(language: &str) -> (&'static str, &'static str) {
 from typing import Any
 
 from shiro_step import step
-from shiro_step.permissions import Directory, Limits, Network, Permissions, Process
+from shiro_step.permissions import Directory, Keys, Limits, Network, Permissions, Process
 
 
 @step(
@@ -207,9 +209,10 @@ from shiro_step.permissions import Directory, Limits, Network, Permissions, Proc
         environment=["CI_*"],
         secrets=["TOKEN"],
         files=[Directory("in"), Directory("{config.out}", access="read-write")],
+        store=[Keys("project", "deploy/*", access="read-write")],
         limits=Limits(
             memory_mib=512, cpu_seconds=90, wall_seconds=600, output_mib=8, log_mib=8, files_mib=128, http_mib=128,
-            open_requests=32,
+            store_mib=32, open_requests=32,
         ),
     ),
 )
@@ -241,8 +244,9 @@ def run(config: dict[str, Any]) -> None:
                        .files = (const shiro_directory[]){{.path = "in"},
                                                           {.path = "{config.out}", .read_write = true},
                                                           {0}},
+                       .store = (const shiro_keys[]){{"project", "deploy/*", true}, {0}},
                        .limits = {.memory_mib = 512, .cpu_seconds = 90, .wall_seconds = 600, .output_mib = 8, .log_mib = 8,
-                                  .files_mib = 128, .http_mib = 128, .open_requests = 32},
+                                  .files_mib = 128, .http_mib = 128, .store_mib = 32, .open_requests = 32},
                    },
                };
 
@@ -267,9 +271,10 @@ func init() {
 		Environment: []string{"CI_*"},
 		Secrets:     []string{"TOKEN"},
 		Files:       []step.Directory{{Path: "in"}, {Path: "{config.out}", Access: step.ReadWrite}},
+		Store:       []step.Keys{{Scope: step.ScopeProject, Keys: "deploy/*", Access: step.ReadWrite}},
 		Limits: step.Limits{
 			MemoryMiB: 512, CPUSeconds: 90, WallSeconds: 600, OutputMiB: 8, LogMiB: 8, FilesMiB: 128, HTTPMiB: 128,
-			OpenRequests: 32,
+			StoreMiB: 32, OpenRequests: 32,
 		},
 	}}, run)
 }

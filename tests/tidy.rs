@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("workflow", &["approval", "capability", "description", "diagnostic", "id", "outcome"]),
     ("policy", &["workflow", "package", "identity", "capability", "diagnostic", "id"]),
     ("journal", &["event", "id"]),
+    ("data", &["capability", "journal", "secret", "id"]),
     ("report", &["event", "approval", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),
     ("plan", &["workflow", "event", "id", "diagnostic"]),
@@ -28,7 +29,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["capability"]),
     ("identity", &["approval", "capability", "id", "net"]),
     ("package", &["capability", "id", "file", "net"]),
-    ("plugin", &["step", "policy", "package", "file", "net", "capability", "description", "outcome", "id", "event"]),
+    (
+        "plugin",
+        &["step", "policy", "data", "package", "file", "net", "capability", "description", "outcome", "id", "event"],
+    ),
     (
         "engine",
         &["step", "plan", "workflow", "description", "secret", "event", "approval", "outcome", "id", "diagnostic"],

@@ -24,6 +24,9 @@ pub struct Description {
     /// What it asks for.
     #[serde(default, skip_serializing_if = "Permissions::is_empty")]
     pub permissions: Permissions,
+    /// An attempt that was cut off may run again: doing it twice is the same as doing it once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
 }
 
 fn anything() -> Value {

@@ -64,7 +64,7 @@ pub enum Event {
         step: StepId,
         /// From 1.
         attempt: u32,
-        /// It may run again if this process dies: it says so, or it has no capability and so no effect.
+        /// It may run again if this process dies: the step or its type says so, or it has no capability and so no effect.
         idempotent: bool,
     },
     /// An attempt failed and another one follows.

@@ -58,6 +58,8 @@ pub mod authoring;
 
 pub mod journal;
 
+pub mod data;
+
 pub mod report;
 
 pub mod cli;

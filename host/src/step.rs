@@ -20,6 +20,12 @@ pub trait StepRunner: Send + Sync + 'static {
 
     /// Steps of this type have no capability, so running one twice has no effect beyond its output.
     fn is_pure(&self, step_type: &StepType) -> bool;
+
+    /// An attempt of a step of this type that was cut off, nobody knows where, may run again: it has no effect, or its type
+    /// says that having it twice is the same as once.
+    fn may_repeat(&self, step_type: &StepType) -> bool {
+        self.is_pure(step_type)
+    }
 }
 
 /// One attempt of one step, all templates resolved.

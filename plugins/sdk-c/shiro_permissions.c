@@ -80,6 +80,20 @@ static void add_files(shiro_text *text, const shiro_directory *files) {
   shiro_add(text, "]");
 }
 
+static void add_store(shiro_text *text, const shiro_keys *store) {
+  if (!store) return;
+  add_name(text, "store");
+  shiro_add(text, "[");
+  for (size_t i = 0; store[i].scope; i++) {
+    begin(text, i);
+    add_text(text, "scope", store[i].scope);
+    add_text(text, "keys", store[i].keys);
+    if (store[i].read_write) add_text(text, "access", "read-write");
+    shiro_add(text, "}");
+  }
+  shiro_add(text, "]");
+}
+
 static void add_limits(shiro_text *text, const shiro_limits *limits) {
   const struct {
     const char *name;
@@ -87,7 +101,7 @@ static void add_limits(shiro_text *text, const shiro_limits *limits) {
   } all[] = {
       {"memory_mib", limits->memory_mib}, {"cpu_seconds", limits->cpu_seconds}, {"wall_seconds", limits->wall_seconds},
       {"output_mib", limits->output_mib}, {"log_mib", limits->log_mib},         {"files_mib", limits->files_mib},
-      {"http_mib", limits->http_mib},     {"open_requests", limits->open_requests},
+      {"http_mib", limits->http_mib},     {"store_mib", limits->store_mib},     {"open_requests", limits->open_requests},
   };
   add_name(text, "limits");
   shiro_add(text, "{");
@@ -102,6 +116,7 @@ void shiro_add_permissions(shiro_text *text, const shiro_permissions *permission
   add_list(text, "environment", permissions->environment);
   add_list(text, "secrets", permissions->secrets);
   add_files(text, permissions->files);
+  add_store(text, permissions->store);
   add_limits(text, &permissions->limits);
   shiro_add(text, "}");
 }

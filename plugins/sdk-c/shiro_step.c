@@ -37,6 +37,7 @@ SHIRO_EXPORT("shiro:step/step@0.1.0#describe") shiro_span *shiro_export_describe
   add_member(&text, "output_schema", shiro_step.output_schema);
   shiro_add(&text, ",\"permissions\":");
   shiro_add_permissions(&text, &shiro_step.permissions);
+  if (shiro_step.idempotent) shiro_add(&text, ",\"idempotent\":true");
   shiro_add(&text, "}");
   answer = (shiro_span){text.data, text.length};
   return &answer;

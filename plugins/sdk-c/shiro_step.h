@@ -67,6 +67,13 @@ typedef struct {
   bool read_write;
 } shiro_directory;
 
+/* Keys of the workflow's shared data. */
+typedef struct {
+  const char *scope; /* "run", "pipeline", "branch", "project", or "*" for each of them */
+  const char *keys;  /* a key, or with a `*` behind it all keys that begin so */
+  bool read_write;
+} shiro_keys;
+
 /* Limits of one attempt that a step would like raised; 0 where the usual ones do. A policy sets them. */
 typedef struct {
   uint32_t memory_mib;    /* memory */
@@ -76,6 +83,7 @@ typedef struct {
   uint32_t log_mib;       /* what it writes to its log, stdout and stderr */
   uint32_t files_mib;     /* what it writes to files */
   uint32_t http_mib;      /* HTTP bodies in each direction */
+  uint32_t store_mib;     /* what it stores in the shared data */
   uint32_t open_requests; /* HTTP requests in flight at once; more wait */
 } shiro_limits;
 
@@ -87,6 +95,7 @@ typedef struct {
   shiro_list environment;       /* variables of the job that it sees, with getenv: names, or the beginning of one and `*` */
   shiro_list secrets;           /* secret variables of the job that it sees, each by its name */
   const shiro_directory *files; /* directories that it reads or writes */
+  const shiro_keys *store;      /* keys of the shared data that it reads or writes */
   shiro_limits limits;          /* what it is likely to need */
 } shiro_permissions;
 
@@ -98,6 +107,7 @@ typedef struct {
   const char *config_schema; /* JSON Schema 2020-12 of `config` */
   const char *output_schema; /* JSON Schema 2020-12 of the output */
   shiro_permissions permissions; /* what it asks for, e.g. {.network = (const shiro_network[]){{.url = "{config.url}"}, {0}}} */
+  bool idempotent;               /* an attempt that was cut off may simply run again: done twice is the same as once */
 } shiro_type;
 
 /* For you to define. */
@@ -249,5 +259,25 @@ typedef struct {
 /* Runs it and waits for its end. An exit code that says no is no failure. False with `failure` filled in if it did not run
  * to its end. */
 bool shiro_process(const shiro_command *command, shiro_completed *completed, shiro_failure *failure);
+
+/* ---- Shared data: needs a `store` permission ---------------------------------------------------------------------- */
+
+/*
+ * Values by key, which outlive the step. The scope says how far a value reaches: "run", "pipeline", "branch" or "project".
+ * Each gives false with `failure` filled in if it was not done: with the code `denied`, `store_invalid`, `store_limit`,
+ * `store_unreadable` (never to be taken for "nothing is there"), or `store_failed`, which is worth another attempt.
+ */
+
+/* The value of a key as JSON; NULL if there is none, or none any more. */
+bool shiro_store_get(const char *scope, const char *key, const shiro_value **value, shiro_failure *failure);
+bool shiro_store_exists(const char *scope, const char *key, bool *exists, shiro_failure *failure);
+/* Stores JSON, in place of what is there; durable when it returns. Gone after ttl_ms, by the wall clock; 0 for never. */
+bool shiro_store_set(const char *scope, const char *key, const char *json, uint64_t ttl_ms, shiro_failure *failure);
+/* `deleted` is false if there was no value. It may be NULL. */
+bool shiro_store_delete(const char *scope, const char *key, bool *deleted, shiro_failure *failure);
+/* The keys that begin with a prefix ("" for all), have a value and may be read, sorted. */
+bool shiro_store_list(const char *scope, const char *prefix, const char *const **keys, size_t *count, shiro_failure *failure);
+/* When a value is gone, or went, in milliseconds since 1970-01-01 UTC; 0 if it stays, or if there is none. */
+bool shiro_store_expires_at(const char *scope, const char *key, uint64_t *at_ms, shiro_failure *failure);
 
 #endif

@@ -29,3 +29,14 @@ func hostRun(command *Command) (*Completed, error) {
 func hostSend(_ *Request, parts urlParts) (*Response, *HTTPError) {
 	return nil, &HTTPError{Kind: HTTPDenied, Origin: parts.origin(), Detail: "requests are sent only inside a component"}
 }
+
+func noStore() *StoreError {
+	return &StoreError{Kind: StoreFailed, Message: "shared data is there only inside a component"}
+}
+
+func hostLoad(Scope, string) ([]byte, bool, *StoreError)         { return nil, false, noStore() }
+func hostExists(Scope, string) (bool, *StoreError)               { return false, noStore() }
+func hostStore(Scope, string, []byte, time.Duration) *StoreError { return noStore() }
+func hostDelete(Scope, string) (bool, *StoreError)               { return false, noStore() }
+func hostList(Scope, string) ([]string, *StoreError)             { return nil, noStore() }
+func hostExpiresAt(Scope, string) (uint64, bool, *StoreError)    { return 0, false, noStore() }

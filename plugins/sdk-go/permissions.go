@@ -17,6 +17,8 @@ type Permissions struct {
 	Secrets []string `json:"secrets,omitempty"`
 	// Files lists the directories whose files it reads or writes, with package os.
 	Files []Directory `json:"files,omitempty"`
+	// Store lists the keys of the workflow's shared data that it reads or writes, with [Load], [Store] and their like.
+	Store []Keys `json:"store,omitempty"`
 	// Limits are what it is likely to need.
 	Limits Limits `json:"limits,omitzero"`
 }
@@ -58,7 +60,17 @@ type Directory struct {
 	Access Access `json:"access,omitempty"`
 }
 
-// Access is what is done with files.
+// Keys are keys of the workflow's shared data.
+type Keys struct {
+	// Scope is how far the data reaches; `*` is each scope.
+	Scope Scope `json:"scope"`
+	// Keys is a key, or with a `*` behind it all keys that begin so.
+	Keys string `json:"keys"`
+	// Access is [Read] unless set.
+	Access Access `json:"access,omitempty"`
+}
+
+// Access is what is done with files or keys.
 type Access string
 
 const (
@@ -85,6 +97,8 @@ type Limits struct {
 	FilesMiB uint32 `json:"files_mib,omitempty"`
 	// HTTPMiB is HTTP bodies in each direction.
 	HTTPMiB uint32 `json:"http_mib,omitempty"`
+	// StoreMiB is what it stores in the shared data.
+	StoreMiB uint32 `json:"store_mib,omitempty"`
 	// OpenRequests is HTTP requests in flight at once; more wait.
 	OpenRequests uint32 `json:"open_requests,omitempty"`
 }

@@ -28,7 +28,7 @@
 // [*Failure], and a panic, end the attempt as a permanent failure, the panic with its stack in the log.
 //
 // Everything also builds natively, so that a step's logic can be tested with `go test`: there, messages go to standard
-// error, [RunID] and its like tell of a made-up run, and requests and programs are refused.
+// error, [RunID] and its like tell of a made-up run, and requests, programs and shared data are refused.
 package step
 
 import (
@@ -49,15 +49,19 @@ type Type struct {
 	Summary string
 	// Permissions are what it asks for; nothing to begin with.
 	Permissions Permissions
+	// Idempotent says that an attempt that was cut off, nobody knows where, may simply run again: what it does twice is the
+	// same as done once.
+	Idempotent bool
 }
 
 type description struct {
-	Name         string         `json:"name"`
-	Version      string         `json:"version"`
-	Summary      string         `json:"summary"`
-	ConfigSchema *Schema        `json:"config_schema"`
-	OutputSchema *Schema        `json:"output_schema"`
+	Name         string      `json:"name"`
+	Version      string      `json:"version"`
+	Summary      string      `json:"summary"`
+	ConfigSchema *Schema     `json:"config_schema"`
+	OutputSchema *Schema     `json:"output_schema"`
 	Permissions  Permissions `json:"permissions,omitzero"`
+	Idempotent   bool        `json:"idempotent,omitempty"`
 }
 
 // registered is the one step type of this component.
@@ -75,7 +79,7 @@ func Register[C, O any](t Type, run func(config C) (O, error)) {
 		return marshal(description{
 			Name: t.Name, Version: t.Version, Summary: t.Summary,
 			ConfigSchema: SchemaOf(reflect.TypeFor[C](), true), OutputSchema: SchemaOf(reflect.TypeFor[O](), false),
-			Permissions: t.Permissions,
+			Permissions: t.Permissions, Idempotent: t.Idempotent,
 		})
 	}
 	registered.run = func(raw []byte) ([]byte, error) {

@@ -48,6 +48,19 @@ declare module 'wasi:cli/environment@0.2.12' {
   export function getEnvironment(): [string, string][];
 }
 
+declare module 'shiro:step/store@0.1.0' {
+  export type StoreError =
+    | { tag: 'denied' | 'invalid' | 'limit' | 'unreadable' | 'failed'; val: string }
+    | { tag: 'other'; val: [string, string] };
+  export function get(scope: string, key: string): string | undefined;
+  export function exists(scope: string, key: string): boolean;
+  export function set(scope: string, key: string, value: string, ttlMs: bigint | undefined): void;
+  function remove(scope: string, key: string): boolean;
+  export { remove as delete };
+  export function list(scope: string, prefix: string): string[];
+  export function expiresAtMs(scope: string, key: string): bigint | undefined;
+}
+
 declare module 'wasi:random/random@0.2.12' {
   export function getRandomBytes(length: bigint): Uint8Array;
 }

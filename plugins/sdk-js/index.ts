@@ -38,6 +38,7 @@ export * as log from './log.ts';
 export type { Access, Limits, Permissions } from './permissions.ts';
 export * as process from './process.ts';
 export type { FromSchema, Schema } from './schema.ts';
+export * as store from './store.ts';
 
 /** A step type. */
 export interface StepType<C extends Schema, O extends Schema> {
@@ -53,6 +54,10 @@ export interface StepType<C extends Schema, O extends Schema> {
   output?: O;
   /** What it asks for; nothing by default. */
   permissions?: Permissions;
+  /**
+   * An attempt that was cut off, nobody knows where, may simply run again: what it does twice is the same as done once.
+   */
+  idempotent?: boolean;
   /** Runs one attempt, in a fresh instance: nothing is left of an earlier one. It may be async on StarlingMonkey only. */
   run(config: FromSchema<C>): FromSchema<O> | Promise<FromSchema<O>>;
 }
@@ -75,6 +80,7 @@ export function defineStep<const C extends Schema, const O extends Schema = {}>(
         config_schema: type.config,
         output_schema: type.output,
         permissions: type.permissions,
+        idempotent: type.idempotent,
       }),
     run(text) {
       seedRandom();

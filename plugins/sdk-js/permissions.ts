@@ -1,6 +1,7 @@
 /** What a step type asks for. */
+import type { Scope } from './store.ts';
 
-/** What is done with files. */
+/** What is done with files or keys. */
 export type Access = 'read' | 'read-write';
 
 /**
@@ -22,6 +23,8 @@ export interface Limits {
   files_mib?: number;
   /** HTTP bodies in each direction. */
   http_mib?: number;
+  /** What it stores in the shared data. */
+  store_mib?: number;
   /** HTTP requests in flight at once; more wait. */
   open_requests?: number;
 }
@@ -59,6 +62,11 @@ export interface Permissions {
    * for files: ask for them if the script imports `wasi:filesystem` itself.)
    */
   files?: { path: string; access?: Access }[];
+  /**
+   * Keys of the workflow's shared data that it reads, or reads and writes, with `store`: one by its name, or with a `*` behind
+   * it all keys that begin so. `*` as a scope is each of them. Reading is the default.
+   */
+  store?: { scope: Scope | '*'; keys: string; access?: Access }[];
   /** What it is likely to need. */
   limits?: Limits;
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::limits::Limits;
 use super::network::{UrlPattern, path_is_below};
-use super::{Access, FilePermission, Permissions, ProcessPermission, names};
+use super::{Access, FilePermission, Permissions, ProcessPermission, StorePermission, names};
 
 /// Whose word a layer is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -266,6 +266,18 @@ impl Grants {
         self.all(|permissions| permissions.files.iter().any(|granted| granted.covers(asked)))
     }
 
+    /// The first layer that does not let a step use these keys of the shared data so, if one does not.
+    pub fn store(&self, asked: &StorePermission) -> Result<(), Origin> {
+        self.all(|permissions| permissions.store.iter().any(|granted| granted.covers(asked)))
+    }
+
+    /// The first layer that lets a step use none of these keys so, if one does.
+    pub fn store_in_part(&self, asked: &StorePermission) -> Result<(), Origin> {
+        self.all(|permissions| {
+            permissions.store.iter().any(|granted| granted.access >= asked.access && granted.overlaps(asked))
+        })
+    }
+
     /// The limits, where policy sets them: the repository's word, or `usual` without one; at most an operator's, or `usual`
     /// where that says nothing; at most the step's. `usual` is without a limit where it gives none.
     pub fn limits(&self, usual: &Limits) -> Limits {
@@ -367,6 +379,7 @@ mod tests {
         assert!(none.variable("HOME").is_err());
         assert!(none.secret("TOKEN").is_err());
         assert!(none.files().is_empty());
+        assert!(none.store(&StorePermission::of(super::super::Scope::Run, "a", Access::Read)).is_err());
         assert!(!ProcessGrant::default().inherits("HOME"));
     }
 
@@ -469,6 +482,27 @@ mod tests {
         assert_eq!(both.variable("TOKEN"), Err(Origin::Asked));
         assert_eq!(both.secret("TOKEN"), Ok(()));
         assert_eq!(both.secret("CI_JOB_ID"), Err(Origin::Asked));
+    }
+
+    #[test]
+    fn keys_are_those_that_every_layer_has() {
+        let mut grants = grants(
+            r#"{"store":[{"scope":"*","keys":"deploy/*","access":"read-write"}]}"#,
+            r#"{"store":[{"scope":"project","keys":"*","access":"read-write"}]}"#,
+        );
+        let may = |grants: &Grants, scope, keys: &str, access| grants.store(&StorePermission::of(scope, keys, access));
+        use super::super::Scope::{Project, Run};
+        assert_eq!(may(&grants, Project, "deploy/version", Access::ReadWrite), Ok(()));
+        assert_eq!(may(&grants, Project, "deploy/*", Access::Read), Ok(()), "all of them");
+        assert_eq!(may(&grants, Project, "other", Access::Read), Err(Origin::Asked));
+        assert_eq!(may(&grants, Run, "deploy/version", Access::Read), Err(Origin::Repository));
+        grants.layers.push(layer(Origin::Step, r#"{"store":[{"scope":"project","keys":"deploy/version"}]}"#));
+        assert_eq!(may(&grants, Project, "deploy/version", Access::Read), Ok(()));
+        assert_eq!(may(&grants, Project, "deploy/version", Access::ReadWrite), Err(Origin::Step));
+        assert_eq!(may(&grants, Project, "deploy/*", Access::Read), Err(Origin::Step));
+        let some = |keys: &str| grants.store_in_part(&StorePermission::of(Project, keys, Access::Read));
+        assert_eq!((some("*"), some("deploy/*")), (Ok(()), Ok(())));
+        assert_eq!(some("other*"), Err(Origin::Asked));
     }
 
     #[test]

@@ -27,14 +27,26 @@ pub struct Limits {
     /// HTTP bodies in each direction, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_mib: Option<u32>,
+    /// What it stores in the workflow's shared data, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_mib: Option<u32>,
     /// HTTP requests in flight at once; more wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_requests: Option<u32>,
 }
 
 /// The names of the limits, in the order of [`Limits::values`].
-pub const NAMES: [&str; 8] =
-    ["memory_mib", "cpu_seconds", "wall_seconds", "output_mib", "log_mib", "files_mib", "http_mib", "open_requests"];
+pub const NAMES: [&str; 9] = [
+    "memory_mib",
+    "cpu_seconds",
+    "wall_seconds",
+    "output_mib",
+    "log_mib",
+    "files_mib",
+    "http_mib",
+    "store_mib",
+    "open_requests",
+];
 
 impl Limits {
     /// None is given.
@@ -52,6 +64,7 @@ impl Limits {
             self.log_mib,
             self.files_mib,
             self.http_mib,
+            self.store_mib,
             self.open_requests,
         ];
         NAMES.into_iter().zip(values)
@@ -67,6 +80,7 @@ impl Limits {
             "log_mib" => &mut self.log_mib,
             "files_mib" => &mut self.files_mib,
             "http_mib" => &mut self.http_mib,
+            "store_mib" => &mut self.store_mib,
             "open_requests" => &mut self.open_requests,
             _ => return None,
         })
@@ -85,6 +99,6 @@ mod tests {
             assert_eq!(limits.values().nth(index), Some((*name, Some(7))));
             assert_eq!(serde_json::to_value(limits).unwrap(), serde_json::json!({ *name: 7 }));
         }
-        assert_eq!(Limits::default().named("store"), None);
+        assert_eq!(Limits::default().named("disk"), None);
     }
 }

@@ -9,6 +9,7 @@ mod network;
 mod process;
 pub mod reference;
 mod resolve;
+mod store;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,7 @@ pub use network::{NetworkPermission, UrlPattern};
 pub use process::ProcessPermission;
 pub use reference::{Values, Variables};
 pub use resolve::{Open, Unclear};
+pub use store::{Scope, StorePermission, UnknownScope};
 
 /// What a step type asks for, in its description; what a policy grants, in the same words. Strings may refer to the step's
 /// config as `{config.key.sub}` and to the job's variables as `{env.NAME}`: what is meant is then exactly what stands there.
@@ -40,6 +42,9 @@ pub struct Permissions {
     /// Directories it reads or writes.
     #[serde(skip_serializing_if = "is_empty_list")]
     pub files: Vec<FilePermission>,
+    /// Keys of the workflow's shared data that it reads or writes.
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub store: Vec<StorePermission>,
     /// Limits it would like raised, or that a policy sets.
     #[serde(skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
@@ -49,6 +54,12 @@ impl Permissions {
     /// It asks for nothing, so an attempt has no effect outside its own output. (More memory or time is no effect.)
     pub fn is_empty(&self) -> bool {
         *self == Self { limits: self.limits, ..Self::default() }
+    }
+
+    /// It reads shared data at most: an attempt sees what others did, and does nothing that they see.
+    pub fn only_looks(&self) -> bool {
+        let without_store = Self { store: Vec::new(), ..self.clone() };
+        without_store.is_empty() && self.store.iter().all(|one| !one.access.writes())
     }
 
     /// In what these permissions go beyond `old`: one line for each, for people. None means that whoever agreed to `old`
@@ -71,6 +82,9 @@ impl Permissions {
         for asked in self.files.iter().filter(|asked| !old.files.iter().any(|had| had.covers(asked))) {
             wider("files", asked.to_string());
         }
+        for asked in self.store.iter().filter(|asked| !old.store.iter().any(|had| had.covers(asked))) {
+            wider("store", asked.to_string());
+        }
         for ((name, asked), (_, had)) in self.limits.values().zip(old.limits.values()) {
             match (asked, had) {
                 (Some(asked), Some(had)) if asked > had => wider("limits", format!("{name} {asked} (it was {had})")),
@@ -89,6 +103,7 @@ impl Permissions {
         lines.extend(self.environment.iter().map(|one| ("environment", one.clone())));
         lines.extend(self.secrets.iter().map(|one| ("secrets", one.clone())));
         lines.extend(self.files.iter().map(|one| ("files", one.to_string())));
+        lines.extend(self.store.iter().map(|one| ("store", one.to_string())));
         let limits = self.limits.values().filter_map(|(name, value)| Some(("limits", format!("{name} {}", value?))));
         lines.extend(limits);
         lines
@@ -103,6 +118,7 @@ impl Permissions {
         self.network.iter().enumerate().for_each(|(index, one)| add("network", index, one.problem()));
         self.process.iter().enumerate().for_each(|(index, one)| add("process", index, one.problem()));
         self.files.iter().enumerate().for_each(|(index, one)| add("files", index, one.problem()));
+        self.store.iter().enumerate().for_each(|(index, one)| add("store", index, one.problem()));
         for (index, name) in self.environment.iter().enumerate() {
             let problem = names::problem(std::slice::from_ref(name));
             problems.extend(problem.map(|problem| (format!("/environment/{index}"), problem)));
@@ -155,18 +171,26 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    const ALL: &str = r#"{"network":[{"url":"https://a.example","methods":["GET"],"path_prefix":"/v1"}],"process":[{"program":"git","args":["diff","**"],"working_dir":"src","environment":["HOME"]}],"environment":["CI_*"],"secrets":["TOKEN"],"files":[{"path":"dist","access":"read-write"}],"limits":{"memory_mib":512}}"#;
+    const ALL: &str = r#"{"network":[{"url":"https://a.example","methods":["GET"],"path_prefix":"/v1"}],"process":[{"program":"git","args":["diff","**"],"working_dir":"src","environment":["HOME"]}],"environment":["CI_*"],"secrets":["TOKEN"],"files":[{"path":"dist","access":"read-write"}],"store":[{"scope":"project","keys":"deploy/*","access":"read-write"}],"limits":{"memory_mib":512}}"#;
 
     #[test]
     fn the_shape_is_total() {
         assert_eq!(serde_json::to_string(&permissions(ALL)).unwrap(), ALL);
         assert_eq!(serde_json::to_string(&Permissions::default()).unwrap(), "{}");
-        for unknown in [r#"{"store":[]}"#, r#"{"network":[{"url":"*","hosts":[]}]}"#, r#"{"limits":{"disk":1}}"#] {
+        for unknown in [r#"{"sockets":[]}"#, r#"{"network":[{"url":"*","hosts":[]}]}"#, r#"{"limits":{"disk":1}}"#] {
             assert!(serde_json::from_str::<Permissions>(unknown).is_err(), "{unknown}");
         }
         assert!(Permissions::default().is_empty());
         assert!(permissions(r#"{"limits":{"memory_mib":1}}"#).is_empty());
         assert!(!permissions(ALL).is_empty());
+        for (json, looks) in [
+            (r#"{"store":[{"scope":"run","keys":"*"}]}"#, true),
+            (r#"{"store":[{"scope":"run","keys":"a"},{"scope":"run","keys":"b","access":"read-write"}]}"#, false),
+            (r#"{"store":[{"scope":"run","keys":"*"}],"environment":["A"]}"#, false),
+            ("{}", true),
+        ] {
+            assert_eq!(permissions(json).only_looks(), looks, "{json}");
+        }
     }
 
     #[test]
@@ -179,6 +203,7 @@ mod tests {
                 "environment CI_*",
                 "secrets TOKEN",
                 "files dist (read-write)",
+                "store deploy/* in the scope project (read-write)",
                 "limits memory_mib 512",
             ]
         );
@@ -196,6 +221,7 @@ mod tests {
             (r#"{"environment":["CI_*"]}"#, r#"{"environment":["CI_JOB_ID"]}"#),
             (r#"{"secrets":["A","B"]}"#, r#"{"secrets":["B"]}"#),
             (r#"{"files":[{"path":"a","access":"read-write"}]}"#, r#"{"files":[{"path":"a/b"}]}"#),
+            (r#"{"store":[{"scope":"*","keys":"a*"}]}"#, r#"{"store":[{"scope":"run","keys":"ab"}]}"#),
             (r#"{"limits":{"memory_mib":512}}"#, r#"{"limits":{"memory_mib":300}}"#),
         ] {
             assert!(permissions(narrow).exceeds(&permissions(wide)).is_empty(), "{narrow}");

@@ -31,7 +31,7 @@ pub enum Open {
 
 impl Layer {
     /// The layer that these permissions are for a step with these values. In a policy's mouth a reference to what a step
-    /// returned allows no directory and no program: that is no grant.
+    /// returned allows no directory, no key and no program: that is no grant.
     pub fn resolve(origin: Origin, permissions: &Permissions, values: &Values<'_>) -> (Self, Vec<Unclear>) {
         let mut unclear = Vec::new();
         let mut resolved = permissions.clone();
@@ -67,6 +67,16 @@ impl Layer {
             permission.path = file.unwrap_or_else(|| std::mem::take(&mut permission.path));
             fill("files", name, &mut permission.path, values, asked, &mut unclear)
                 && (!outer || to_parent(&mut permission.path))
+        });
+        resolved.store.retain_mut(|permission| {
+            let name = format!("the keys of `{}`", permission.keys);
+            // A `*` that stands here is a pattern; one that the config names is none.
+            let beginning = permission.keys.strip_suffix('*').filter(|keys| has_references(keys)).map(str::to_owned);
+            let pattern = beginning.is_some();
+            permission.keys = beginning.unwrap_or_else(|| std::mem::take(&mut permission.keys));
+            let kept = fill("store", name, &mut permission.keys, values, asked, &mut unclear);
+            permission.keys.extend(pattern.then_some('*'));
+            kept
         });
         (Self { origin, permissions: resolved, named, open: false }, unclear)
     }
@@ -144,7 +154,7 @@ fn value(text: &str, values: &Values<'_>) -> Filled {
     }
 }
 
-/// Fills in a program or a directory. False if there is nothing to keep.
+/// Fills in a program, a directory or a key. False if there is nothing to keep.
 fn fill(
     kind: &'static str,
     what: String,
@@ -273,14 +283,15 @@ mod tests {
 
     #[test]
     fn a_step_s_output_is_no_grant_of_directories_and_programs() {
-        let permissions = r#"{"files":[{"path":"{config.dir}"}],"process":[{"program":"{config.program}"}]}"#;
+        let permissions = r#"{"files":[{"path":"{config.dir}"}],"process":[{"program":"{config.program}"}],"store":[{"scope":"run","keys":"{config.dir}/*"}]}"#;
         let config = json!({ "dir": "dist", "program": "git" });
         let (layer, _) = resolved(Origin::Repository, permissions, &config, &[]);
         assert_eq!(layer.permissions.files[0].path, "dist");
         assert_eq!(layer.permissions.process[0].program, "git");
+        assert_eq!(layer.permissions.store[0].keys, "dist/*");
         let (layer, unclear) = resolved(Origin::Repository, permissions, &config, &[""]);
         assert!(layer.permissions.is_empty());
-        assert_eq!(unclear.len(), 2);
+        assert_eq!(unclear.len(), 3);
         let (layer, _) = resolved(Origin::Asked, permissions, &config, &[""]);
         assert!(!layer.permissions.files.is_empty());
         let (layer, _) = resolved(Origin::Repository, permissions, &json!({ "program": "*" }), &[]);

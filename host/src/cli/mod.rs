@@ -10,6 +10,7 @@ mod bind;
 mod ci;
 mod ci_files;
 mod complete;
+mod data;
 mod dry_run;
 mod early_scope;
 mod error;
@@ -23,6 +24,7 @@ mod plugin;
 mod policy;
 mod project;
 mod run;
+mod shared_data;
 mod start;
 mod status;
 mod store;
@@ -34,6 +36,7 @@ use std::io::{self, Write};
 
 use clap::Parser;
 
+use args::data::DataVerb;
 use args::{Cli, Verb};
 use ci::Environment;
 use error::{BUG, CliError};
@@ -86,6 +89,11 @@ fn execute(cli: Cli) -> Exit {
         Verb::Graph(args) => graph::graph(&args, &mut out),
         Verb::Init(args) => init::init(&args, &mut out),
         Verb::Ci(verb) => ci_files::ci(&verb, &mut out),
+        Verb::Data(verb) => data::data(&verb, &Environment::of_process(), &mut out),
+        Verb::Set(args) => data::data(&DataVerb::Set(args), &Environment::of_process(), &mut out),
+        Verb::Get(args) => data::data(&DataVerb::Get(args), &Environment::of_process(), &mut out),
+        Verb::Delete(args) => data::data(&DataVerb::Delete(args), &Environment::of_process(), &mut out),
+        Verb::List(args) => data::data(&DataVerb::List(args), &Environment::of_process(), &mut out),
         Verb::Plugin(verb) => plugin::plugin(&verb, &mut out),
         Verb::Version => version::version(&mut out),
         Verb::Completions { shell } => complete::complete(shell, &mut out),

@@ -18,7 +18,7 @@ use super::held::Held;
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
-use super::{dry_run, inputs, policy, start, status, store};
+use super::{dry_run, inputs, policy, shared_data, start, status, store};
 use crate::approval::{Approver, Request};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
@@ -354,6 +354,8 @@ impl<'a> Session<'a> {
             Event::RunStarted(started) => Some(started.run.clone()),
             _ => state.started().map(|started| started.run.clone()),
         });
+        let data = Arc::new(shared_data::open(&self.held.store, &self.environment, Arc::clone(&self.secrets)));
+        let tidied = shared_data::tidy(&data, &self.held.store);
         let learned = self.args.learn.then(|| Arc::new(Learned::default()));
         let runner = SandboxRunner::new(
             self.project.types.values().cloned(),
@@ -365,11 +367,12 @@ impl<'a> Session<'a> {
                 secrets: secret_names(&self.project, &self.environment),
                 policies: Arc::new(self.project.policies.clone()),
                 learned: learned.clone(),
+                data,
                 grace: options.grace,
             },
         );
         let tell = self.output.reporter(&self.project, resumed);
-        for message in self.project.warnings.iter().chain(&warnings) {
+        for message in self.project.warnings.iter().chain(&warnings).chain(&tidied) {
             tell.tell(Notice::Warning { step: None, message: &self.secrets.mask(message) });
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -239,7 +239,7 @@ impl<R: StepRunner> Dispatcher<R> {
 
     fn start(&mut self, step: StepIndex, attempt: u32) -> Result<(), EngineError> {
         let definition = self.plan.step(step);
-        let idempotent = definition.idempotent || self.shared.runner.is_pure(&definition.step_type);
+        let idempotent = definition.idempotent || self.shared.runner.may_repeat(&definition.step_type);
         self.push(Event::StepStarted { step: self.id(step), attempt, idempotent })
     }
 

@@ -13,26 +13,26 @@ use super::error::JournalError;
 
 /// Who may use what is created; the umask takes away from it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Modes {
-    pub(super) directory: u32,
-    pub(super) file: u32,
+pub(crate) struct Modes {
+    pub(crate) directory: u32,
+    pub(crate) file: u32,
 }
 
 /// A file's place on its device: what stays the same as long as it is the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
 
 impl Identity {
-    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+    pub(crate) fn of(metadata: &fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
 /// Opens a regular file and nothing else: no link is followed, and no pipe or device is waited for. `None` if there is nothing.
-pub(super) fn open(
+pub(crate) fn open(
     path: &Path,
     doing: &'static str,
     options: &mut OpenOptions,
@@ -48,7 +48,7 @@ pub(super) fn open(
     if metadata.is_file() { Ok(Some((file, metadata))) } else { Err(not_a_file(path)) }
 }
 
-pub(super) fn not_a_file(path: &Path) -> JournalError {
+pub(crate) fn not_a_file(path: &Path) -> JournalError {
     JournalError::Refused { path: path.to_owned(), what: "this is not a regular file" }
 }
 
@@ -58,7 +58,7 @@ fn is_wrong_kind(error: &io::Error) -> bool {
 }
 
 /// What stands at a path, links not followed. `None` if nothing.
-pub(super) fn metadata(path: &Path) -> Result<Option<fs::Metadata>, JournalError> {
+pub(crate) fn metadata(path: &Path) -> Result<Option<fs::Metadata>, JournalError> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -67,7 +67,7 @@ pub(super) fn metadata(path: &Path) -> Result<Option<fs::Metadata>, JournalError
 }
 
 /// Whether a directory is there. An error if something else is.
-pub(super) fn is_directory(path: &Path) -> Result<bool, JournalError> {
+pub(crate) fn is_directory(path: &Path) -> Result<bool, JournalError> {
     let refused = |what| Err(JournalError::Refused { path: path.to_owned(), what });
     match metadata(path)? {
         None => Ok(false),
@@ -78,7 +78,7 @@ pub(super) fn is_directory(path: &Path) -> Result<bool, JournalError> {
 }
 
 /// Makes a directory unless it is there, durably.
-pub(super) fn create_directory(path: &Path, mode: u32) -> Result<(), JournalError> {
+pub(crate) fn create_directory(path: &Path, mode: u32) -> Result<(), JournalError> {
     if is_directory(path)? {
         return Ok(());
     }
@@ -90,7 +90,7 @@ pub(super) fn create_directory(path: &Path, mode: u32) -> Result<(), JournalErro
 }
 
 /// Makes the entries of the directory that this path stands in durable.
-pub(super) fn sync_parent(path: &Path) -> Result<(), JournalError> {
+pub(crate) fn sync_parent(path: &Path) -> Result<(), JournalError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -103,7 +103,7 @@ pub(super) fn sync_parent(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), JournalError> {
+pub(crate) fn remove(path: &Path) -> Result<(), JournalError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(JournalError::io("remove", path)(error)),
         _ => Ok(()),
@@ -111,7 +111,7 @@ pub(super) fn remove(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Renames a file over another one, atomically and durably.
-pub(super) fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
     fs::rename(from, to).map_err(JournalError::io("replace", to))?;
     sync_parent(to)
 }

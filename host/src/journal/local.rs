@@ -155,7 +155,7 @@ impl LocalStore {
         })
     }
 
-    fn create_directory(&self) -> Result<(), JournalError> {
+    pub(super) fn create_directory(&self) -> Result<(), JournalError> {
         files::create_directory(&self.parent, 0o777)?;
         files::create_directory(&self.directory, self.modes.directory)?;
         let ignore = self.directory.join(".gitignore");
@@ -164,6 +164,14 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(JournalError::io("create", &ignore)(error)),
         }
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn modes(&self) -> Modes {
+        self.modes
     }
 
     fn path(&self, stem: &str, ending: &str) -> PathBuf {

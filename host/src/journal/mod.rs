@@ -18,9 +18,10 @@
 //! The calls block: they belong on a thread that may wait for the disk.
 
 mod append;
+mod beside;
 mod error;
 mod expect;
-mod files;
+pub(crate) mod files;
 mod format;
 mod key;
 mod local;
@@ -33,9 +34,11 @@ mod store;
 mod tests;
 
 pub use append::Journal;
+pub use beside::{Beside, SealError, Seals};
 pub use error::JournalError;
 pub use expect::{Expected, ParseReceiptError, Receipt};
 pub use key::{KeyError, Recipient, StateKey};
 pub use lock::{Holder, RunLock};
+pub(crate) use name::readable;
 pub use name::{Origin, RunKey};
 pub use store::{Loaded, RunSummaryFile, Store, StoreKind};

@@ -95,7 +95,7 @@ fn is_plain_id(id: &str) -> bool {
 }
 
 /// The text with everything replaced that some file system, shell or archive takes amiss. Never empty.
-fn readable(text: &str, max: usize) -> String {
+pub(crate) fn readable(text: &str, max: usize) -> String {
     let mut out: String = text
         .chars()
         .take(max)

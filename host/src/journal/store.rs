@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::append::Journal;
+use super::beside::{Beside, Seals};
 use super::error::JournalError;
 use super::expect::{Expected, Receipt};
 use super::files::{Identity, Modes};
@@ -136,6 +137,19 @@ impl Store {
     pub fn expecting(mut self, expected: Expected) -> Self {
         self.expected = expected;
         self
+    }
+
+    /// A directory beside the journals, for what else belongs to the state. `None` where nothing outlives the process.
+    pub fn beside(&self, name: &str) -> Option<Beside> {
+        match &self.backend {
+            Backend::Memory => None,
+            Backend::Local(local) => Some(Beside::new(local.clone(), name)),
+        }
+    }
+
+    /// How what is kept beside the journals is protected.
+    pub fn seals(&self) -> Seals {
+        Seals::new(self.key.clone(), self.recipients.clone())
     }
 
     /// All journals of the project by their file's name, without those that were kept aside. Unreadable ones have their error.

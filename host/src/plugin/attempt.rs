@@ -13,6 +13,7 @@ use super::imports::files::{OpenFiles, Written};
 use super::imports::http::Network;
 use super::imports::output::{GuestOutput, GuestStream};
 use super::imports::process::Processes;
+use super::imports::store::SharedData;
 use super::limits::{Budget, HANDLES, HTTP_FIELD_BYTES, Limiter, RANDOM_BYTES, RESOURCES};
 use super::rights::Rights;
 use super::surroundings::Surroundings;
@@ -30,6 +31,7 @@ pub(super) struct Attempt {
     pub(super) output: GuestOutput,
     pub(super) context: RunContext,
     pub(super) processes: Processes,
+    pub(super) shared: SharedData,
     pub(super) rights: Arc<Rights>,
     pub(super) surroundings: Surroundings,
     pub(super) written: Written,
@@ -46,6 +48,7 @@ pub(super) struct AttemptParts {
     pub(super) context: RunContext,
     pub(super) network: Network,
     pub(super) processes: Processes,
+    pub(super) shared: SharedData,
     pub(super) rights: Arc<Rights>,
     pub(super) surroundings: Surroundings,
     pub(super) budget: Budget,
@@ -85,6 +88,7 @@ impl Attempt {
             output,
             context: parts.context,
             processes: parts.processes,
+            shared: parts.shared,
             written: Written::new(notes.clone(), parts.budget.files_mib),
             open_files: OpenFiles::new(notes, parts.surroundings.directories.len()),
             rights: parts.rights,

@@ -12,6 +12,7 @@ wasmtime::component::bindgen!({
             import shiro:step/context@0.1.0;
             import shiro:step/log@0.1.0;
             import shiro:step/process@0.1.0;
+            import shiro:step/store@0.1.0;
             export shiro:step/step@0.1.0;
         }
     ",
@@ -20,6 +21,12 @@ wasmtime::component::bindgen!({
         "shiro:step/log.log": trappable,
         "shiro:step/process.run": async,
         "shiro:step/process.run-quietly": async,
+        "shiro:step/store.get": async,
+        "shiro:step/store.exists": async,
+        "shiro:step/store.set": async,
+        "shiro:step/store.delete": async,
+        "shiro:step/store.list": async,
+        "shiro:step/store.expires-at-ms": async,
     },
     exports: { default: async },
 });

@@ -12,6 +12,7 @@ use super::imports::Notes;
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
 use super::imports::process::Processes;
+use super::imports::store::SharedData;
 use super::limits::{Budget, DESCRIBE_TIME};
 use super::rights::Rights;
 use super::runtime::Runtime;
@@ -74,6 +75,7 @@ fn parts(deadline: Option<Instant>) -> AttemptParts {
         terminal: false,
         network: Network::new(Arc::new(Clients::new(&[])), Arc::clone(&rights), &budget, Arc::clone(&sink), None),
         processes: Processes::none(),
+        shared: SharedData::none(),
         surroundings: Surroundings::default(),
         watch: Watch::new(deadline, None),
         rights,

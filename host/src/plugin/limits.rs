@@ -50,6 +50,7 @@ pub(super) fn usual(guarded: bool) -> Limits {
         log_mib: Some(4),
         files_mib: Some(64),
         http_mib: Some(64),
+        store_mib: Some(16),
         open_requests: Some(16),
     }
 }
@@ -69,6 +70,8 @@ pub(super) struct Budget {
     pub(super) files_mib: u32,
     /// HTTP bodies, all together, in each direction.
     pub(super) http_mib: u32,
+    /// What it stores in the shared data.
+    pub(super) store_mib: u32,
     /// HTTP requests in flight at once; more wait.
     pub(super) open_requests: u32,
 }
@@ -83,6 +86,7 @@ impl Budget {
             log_mib: limits.log_mib.unwrap_or(u32::MAX),
             files_mib: limits.files_mib.unwrap_or(u32::MAX),
             http_mib: limits.http_mib.unwrap_or(u32::MAX),
+            store_mib: limits.store_mib.unwrap_or(u32::MAX),
             open_requests: limits.open_requests.unwrap_or(u32::MAX),
         }
     }
@@ -123,6 +127,10 @@ pub(super) enum Limit {
     /// MiB.
     HttpBody(u32),
     HttpFields,
+    /// What it stores, in MiB.
+    Store(u32),
+    /// A value, or a scope of the shared data.
+    Shared,
     /// Seconds.
     Cpu(u32),
 }
@@ -142,6 +150,7 @@ impl Limit {
             Self::OpenFiles => "open-files",
             Self::HttpBody(_) => "http-body",
             Self::HttpFields => "http-fields",
+            Self::Store(_) | Self::Shared => "store",
             Self::Cpu(_) => "cpu",
         }
     }
@@ -161,6 +170,8 @@ impl Limit {
                 "ask the service for less at once, page by page, or raise `limits`, `http_mib` of its type in the policy"
             }
             Self::HttpFields => "ask the service for less at once, page by page",
+            Self::Store(_) => "let it store less, or raise `limits`, `store_mib` of its type in the policy",
+            Self::Shared => "store less, or delete what is not needed any more",
             Self::Cpu(_) => {
                 "give the step a `timeout` if it needs longer, or raise `limits`, `cpu_seconds` of its type in the policy"
             }
@@ -184,6 +195,8 @@ impl fmt::Display for Limit {
             Self::OpenFiles => write!(f, "it had more than {OPEN_FILES} open files at once"),
             Self::HttpBody(mib) => write!(f, "its HTTP bodies are larger than {mib} MiB"),
             Self::HttpFields => write!(f, "an HTTP header is larger than {} KiB", HTTP_FIELD_BYTES >> 10),
+            Self::Store(mib) => write!(f, "it stored more than {mib} MiB of shared data"),
+            Self::Shared => f.write_str("a value or a scope of the shared data is too large"),
             Self::Cpu(seconds) => {
                 let time = Duration::from_secs(u64::from(*seconds));
                 write!(f, "it computed for more than {}", humantime::format_duration(time))

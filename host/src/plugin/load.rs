@@ -15,7 +15,7 @@ pub(super) const STEP: &str = "shiro:step/step@0.1.0";
 
 /// The interfaces that the host provides, without versions.
 pub(super) const PROVIDED: [(&str, &str, &[&str]); 8] = [
-    ("shiro:step", "0.1.0", &["types", "context", "log", "process"]),
+    ("shiro:step", "0.1.0", &["types", "context", "log", "process", "store"]),
     (
         "wasi:cli",
         "0.2.12",

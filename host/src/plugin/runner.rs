@@ -19,6 +19,7 @@ use super::guest::{Call, Said, Until, call};
 use super::imports::context::RunContext;
 use super::imports::http::{Clients, Network};
 use super::imports::process::Processes;
+use super::imports::store::SharedData;
 use super::imports::{Noted, Notes};
 use super::limits::{self, Budget, Limit};
 use super::loaded::LoadedType;
@@ -29,6 +30,7 @@ use super::surroundings::{Job, Surroundings};
 use super::text::cut;
 use super::watch::Watch;
 use crate::capability::{Limits, Values};
+use crate::data::Data;
 use crate::id::StepType;
 use crate::outcome::{Failure, FailureClass};
 use crate::policy::{Learned, Policies};
@@ -51,6 +53,8 @@ pub struct RunnerOptions {
     pub policies: Arc<Policies>,
     /// Hears what steps use, where the policies are [learning](Policies::learning).
     pub learned: Option<Arc<Learned>>,
+    /// The workflow's shared data.
+    pub data: Arc<Data>,
     /// How long programs have between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
@@ -63,6 +67,7 @@ pub struct SandboxRunner {
     job: Job,
     policies: Arc<Policies>,
     learned: Option<Arc<Learned>>,
+    data: Arc<Data>,
     grace: Duration,
     recording: Option<Arc<Recording>>,
 }
@@ -76,6 +81,7 @@ impl SandboxRunner {
             job: Job::new(&options.job_env, options.secrets, options.project_dir.clone()),
             policies: options.policies,
             learned: options.learned,
+            data: options.data,
             processes: ProcessHost::new(options.project_dir, options.job_env),
             grace: options.grace,
             recording: None,
@@ -141,6 +147,7 @@ impl SandboxRunner {
                 recording: self.recording.clone(),
                 bindings: request.bindings,
             },
+            shared: SharedData::new(Arc::clone(&self.data), budget.store_mib),
             network: Network::new(
                 Arc::clone(&self.clients),
                 Arc::clone(&rights),
@@ -171,6 +178,11 @@ impl StepRunner for SandboxRunner {
 
     fn is_pure(&self, step_type: &StepType) -> bool {
         self.types.get(step_type).is_some_and(|loaded| !may_have_effects(loaded, &self.policies))
+    }
+
+    fn may_repeat(&self, step_type: &StepType) -> bool {
+        let says_so = |loaded: &LoadedType| loaded.description().idempotent;
+        self.is_pure(step_type) || self.types.get(step_type).is_some_and(says_so)
     }
 }
 
@@ -278,6 +290,10 @@ fn with_notes(failure: Failure, noted: Noted) -> Failure {
     if let Some(denial) = noted.denials.into_iter().next() {
         let message = format!("{}\nit was not allowed to {}", failure.message, denial.tried);
         return Failure { class: FailureClass::Denied, transient: false, message, hint: Some(denial.hint), ..failure };
+    }
+    if let Some(error) = noted.unreadable {
+        let hint = error.hint.or(failure.hint);
+        return Failure { class: FailureClass::State, transient: false, hint, ..failure };
     }
     if let Some(limit) = noted.limit {
         let message = format!("{}\nit ran into a limit: {limit}", failure.message);

@@ -76,7 +76,7 @@ struct Missing {
 
 #[derive(Debug)]
 enum Why {
-    NotGranted(Origin, Permissions),
+    NotGranted(Origin, Box<Permissions>),
     Always(String),
 }
 
@@ -130,7 +130,7 @@ impl Surroundings {
             Ok(()) => self.variables.push((name.to_owned(), value.to_owned())),
             Err(by) => {
                 let tried = format!("see the {kind} `{name}`");
-                self.missing_variables.push(Missing { tried, why: Why::NotGranted(by, need) });
+                self.missing_variables.push(Missing { tried, why: Why::NotGranted(by, Box::new(need)) });
             }
         }
     }
@@ -141,7 +141,7 @@ impl Surroundings {
             let why = match (never(&file.path), rights.grants().file(file)) {
                 (Some(why), _) => Why::Always(why.to_owned()),
                 (None, Err(by)) => {
-                    Why::NotGranted(by, Permissions { files: vec![file.clone()], ..Permissions::default() })
+                    Why::NotGranted(by, Box::new(Permissions { files: vec![file.clone()], ..Permissions::default() }))
                 }
                 (None, Ok(())) => continue,
             };

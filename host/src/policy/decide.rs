@@ -69,21 +69,22 @@ impl Policies {
     /// What a step of this type gets in a job with these variables when its config is not known: what depends on that is
     /// described so.
     pub fn decide_for_any_config(&self, subject: &Subject<'_>, variables: &Variables) -> Decision {
-        let Permissions { network, process, files, .. } = subject.asked;
+        let Permissions { network, process, files, store, .. } = subject.asked;
         let texts = network.iter().map(|one| &one.url);
         let texts = texts.chain(process.iter().map(|one| &one.program)).chain(files.iter().map(|one| &one.path));
+        let texts = texts.chain(store.iter().map(|one| &one.keys));
         let config = unknown_config(texts.map(String::as_str));
         self.decide(subject, &Values { config: &config, derived: &[], variables })
     }
 
     /// Whether any config gets a step of this type something that has an effect.
     pub fn may_have_effects(&self, subject: &Subject<'_>) -> bool {
-        if subject.asked.is_empty() {
+        if subject.asked.only_looks() {
             return false;
         }
         let nothing = |(origin, permissions): (Origin, &Permissions)| {
             let open = self.learning && origin == Origin::Repository;
-            !open && permissions.is_empty()
+            !open && permissions.only_looks()
         };
         !self.layers(subject).into_iter().any(nothing)
     }
@@ -106,6 +107,7 @@ fn items(all: &Permissions) -> Vec<Permissions> {
     items.extend(all.environment.iter().map(|one| Permissions { environment: vec![one.clone()], ..none() }));
     items.extend(all.secrets.iter().map(|one| Permissions { secrets: vec![one.clone()], ..none() }));
     items.extend(all.files.iter().map(|one| Permissions { files: vec![one.clone()], ..none() }));
+    items.extend(all.store.iter().map(|one| Permissions { store: vec![one.clone()], ..none() }));
     for (name, value) in all.limits.values() {
         let mut limits = Limits::default();
         if let (Some(slot), Some(_)) = (limits.named(name), value) {
@@ -146,4 +148,5 @@ fn touches(allowed: &Permissions, item: &Permissions) -> bool {
         })
         || item.environment.iter().any(|asked| names::overlap(&allowed.environment, asked))
         || item.files.iter().any(|asked| allowed.files.iter().any(|one| one.meet(asked).is_some()))
+        || item.store.iter().any(|asked| allowed.store.iter().any(|one| one.overlaps(asked)))
 }

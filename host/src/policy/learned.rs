@@ -33,6 +33,12 @@ impl Learned {
                 known.files.push(one);
             }
         }
+        for one in used.store {
+            if !known.store.iter().any(|other| other.covers(&one)) {
+                known.store.retain(|other| !one.covers(other));
+                known.store.push(one);
+            }
+        }
         note_names(&mut known.environment, used.environment);
         note_names(&mut known.secrets, used.secrets);
     }

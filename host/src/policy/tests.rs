@@ -99,10 +99,16 @@ fn documents() -> Vec<(Value, bool)> {
         ),
         (of(json!({ "process": [{ "program": "git", "args": [] , "inherit_environment": true }] })), true),
         (of(json!({ "environment": ["CI_*"], "secrets": ["TOKEN"] })), true),
+        (
+            of(
+                json!({ "store": [{ "scope": "project", "keys": "deploy/*", "access": "read-write" }, { "scope": "*", "keys": "*" }] }),
+            ),
+            true,
+        ),
         (of(json!({ "files": [{ "path": "dist" }, { "path": "out", "access": "read-write" }] })), true),
         (
             of(
-                json!({ "limits": { "memory_mib": 512, "cpu_seconds": 1, "wall_seconds": 1, "output_mib": 1, "log_mib": 1, "files_mib": 1, "http_mib": 1, "open_requests": 1 } }),
+                json!({ "limits": { "memory_mib": 512, "cpu_seconds": 1, "wall_seconds": 1, "output_mib": 1, "log_mib": 1, "files_mib": 1, "http_mib": 1, "store_mib": 1, "open_requests": 1 } }),
             ),
             true,
         ),
@@ -110,7 +116,12 @@ fn documents() -> Vec<(Value, bool)> {
         (json!({ "version": 2, "types": {} }), false),
         (json!({ "version": 1 }), false),
         (json!([]), false),
-        (of(json!({ "store": [] })), false),
+        (of(json!({ "sockets": [] })), false),
+        (of(json!({ "store": [{ "scope": "pipelines", "keys": "a" }] })), false),
+        (of(json!({ "store": [{ "scope": "run", "keys": "" }] })), false),
+        (of(json!({ "store": [{ "scope": "run", "keys": "a*b" }] })), false),
+        (of(json!({ "store": [{ "scope": "run" }] })), false),
+        (of(json!({ "store": [{ "scope": "run", "keys": "a", "access": "write" }] })), false),
         (of(json!({ "network": [{}] })), false),
         (of(json!({ "network": ["https://a"] })), false),
         (of(json!({ "network": [{ "url": "https://a", "methods": ["get"] }] })), false),

@@ -28,7 +28,7 @@ use crate::outcome::Failure;
 use matcher::{Hit, Known, Matcher};
 
 pub use lines::LineMasker;
-pub use seal::{MissingSecret, Trouble, redact};
+pub use seal::{MissingSecret, Trouble, redact, references};
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";

@@ -15,6 +15,8 @@
 //! same length it opens as it is.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,6 +116,16 @@ impl Secrets {
 /// A sealed value for showing: [`MASK`] where its references stand. Needs no secrets.
 pub fn redact(sealed: &Value) -> Value {
     open(sealed, &|_| Ok(MASK.to_owned())).unwrap_or_else(|_| Value::String(MASK.to_owned()))
+}
+
+/// The names of the secrets that a sealed value refers to, sorted.
+pub fn references(sealed: &Value) -> Result<Vec<String>, MissingSecret> {
+    let names = RefCell::new(BTreeSet::new());
+    open(sealed, &|reference| {
+        names.borrow_mut().insert(reference.name.to_owned());
+        Ok(String::new())
+    })?;
+    Ok(names.into_inner().into_iter().collect())
 }
 
 struct Reference<'a> {

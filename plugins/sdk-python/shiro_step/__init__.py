@@ -30,13 +30,26 @@ failure, with its traceback in the log.
 Import what you need at the top of a module: a component is a snapshot that was taken after the imports, and finds no modules
 later.
 
-Outside of a component, in tests, messages go to standard error, `context` tells of a made-up run, and `http` and `process`
-refuse.
+Outside of a component, in tests, messages go to standard error, `context` tells of a made-up run, and `http`, `process` and
+`store` refuse.
 """
 
-from . import context, http, log, process
+from . import context, http, log, process, store
 from ._step import describe, run, step
 from .failure import Failure, Kind
 from .permissions import Network, Permissions
 
-__all__ = ["Failure", "Kind", "Network", "Permissions", "context", "describe", "http", "log", "process", "run", "step"]
+__all__ = [
+    "Failure",
+    "Kind",
+    "Network",
+    "Permissions",
+    "context",
+    "describe",
+    "http",
+    "log",
+    "process",
+    "run",
+    "step",
+    "store",
+]

@@ -2,11 +2,12 @@
 
 try:
     from componentize_py_types import Err, Ok
-    from wit_world.imports import context, environment, log, monotonic_clock, outgoing_handler, poll, process, streams
+    from wit_world.imports import context, environment, log, monotonic_clock, outgoing_handler, poll, process, store, streams
     from wit_world.imports import shiro_step_types as step_types
     from wit_world.imports import wasi_http_types as http_types
 except ImportError:
-    context = environment = log = monotonic_clock = outgoing_handler = poll = process = streams = step_types = http_types = None
+    context = environment = log = monotonic_clock = outgoing_handler = poll = process = store = streams = None
+    step_types = http_types = None
     Err = Ok = None
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "poll",
     "process",
     "step_types",
+    "store",
     "streams",
 ]

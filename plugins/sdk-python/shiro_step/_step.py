@@ -29,6 +29,7 @@ def step(
     version: str,
     summary: str,
     permissions: Permissions | None = None,
+    idempotent: bool = False,
     config_schema: schema.Schema | None = None,
     output_schema: schema.Schema | None = None,
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
@@ -39,6 +40,7 @@ def step(
 
     `permissions` is what the step asks for, e.g. `Permissions(network=[Network("{config.url}")])`: see
     `shiro_step.permissions`.
+    `idempotent` says that an attempt that was cut off, nobody knows where, may simply run again.
     """
 
     def register(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -55,6 +57,8 @@ def step(
         }
         if permissions is not None:
             document["permissions"] = permissions.document()
+        if idempotent:
+            document["idempotent"] = True
         _registered = _Registered(name, document, function, config)
         return function
 

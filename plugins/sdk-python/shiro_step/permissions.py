@@ -56,6 +56,16 @@ class Directory:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Keys of the workflow's shared data: one by its name, or with a `*` behind it all keys that begin so."""
+
+    #: `run`, `pipeline`, `branch`, `project`, or `*` for each of them.
+    scope: str
+    keys: str
+    access: Literal["read", "read-write"] = "read"
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of one attempt that a step would like raised. They are for a policy to set: this says what it is likely to need."""
 
@@ -72,6 +82,8 @@ class Limits:
     files_mib: int | None = None
     #: HTTP bodies in each direction.
     http_mib: int | None = None
+    #: What it stores in the shared data.
+    store_mib: int | None = None
     #: HTTP requests in flight at once; more wait.
     open_requests: int | None = None
 
@@ -90,6 +102,8 @@ class Permissions:
     secrets: Sequence[str] = ()
     #: Directories it reads or writes.
     files: Sequence[Directory] = ()
+    #: Keys of the shared data that it reads or writes.
+    store: Sequence[Keys] = ()
     #: What it is likely to need.
     limits: Limits = field(default_factory=Limits)
 

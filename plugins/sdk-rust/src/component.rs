@@ -62,6 +62,8 @@ struct Description<'a> {
     output_schema: Schema,
     #[serde(skip_serializing_if = "Permissions::is_empty")]
     permissions: Permissions,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    idempotent: bool,
 }
 
 /// The description document of a step type.
@@ -75,6 +77,7 @@ pub fn describe<S: Step>(version: &str) -> String {
         config_schema: schema::<S::Config>(settings().into_generator()),
         output_schema: schema::<S::Output>(settings().for_serialize().into_generator()),
         permissions: S::permissions(),
+        idempotent: S::IDEMPOTENT,
     };
     serde_json::to_string(&description).expect("the keys of a description are strings")
 }

@@ -23,7 +23,7 @@ pub enum FailureKind {
 /// front of a code that has none: `slack.channel_not_found`. The message is for people: one sentence that says what
 /// happened and what to do; more lines only for details.
 ///
-/// `?` makes one of the errors of [`http`](crate::http) and [`process`](crate::process), of `std::io`, of `serde_json` and of
+/// `?` makes one of the errors of [`http`](crate::http), [`process`](crate::process) and [`store`](crate::store), of `std::io`, of `serde_json` and of
 /// parsing numbers and UTF-8, and of a plain string.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure(Box<Parts>);

@@ -47,7 +47,7 @@
 //! A step can do nothing to the outside that it was not granted; it asks in [`Step::permissions`].
 //!
 //! Everything also builds for the native target, so a step's logic can be tested with `cargo test`: there, [`log`] writes to
-//! stderr, [`context`] tells of a made-up run, and [`http`] and [`process`] refuse.
+//! stderr, [`context`] tells of a made-up run, and [`http`], [`process`] and [`store`] refuse.
 
 #[doc(hidden)]
 pub mod bindings;
@@ -61,6 +61,7 @@ pub mod context;
 pub mod http;
 pub mod log;
 pub mod process;
+pub mod store;
 
 #[doc(hidden)]
 pub mod component;

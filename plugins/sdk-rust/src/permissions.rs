@@ -21,6 +21,8 @@ pub struct Permissions {
     secrets: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<Directory>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    store: Vec<Keys>,
     #[serde(skip_serializing_if = "Limits::is_empty")]
     limits: Limits,
 }
@@ -58,6 +60,13 @@ struct Directory {
     access: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Keys {
+    scope: String,
+    keys: String,
+    access: &'static str,
+}
+
 /// Limits of one attempt that a step would like raised; `None` where the usual ones do. They are for a policy to set: this
 /// says what the step is likely to need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -83,6 +92,9 @@ pub struct Limits {
     /// HTTP bodies in each direction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_mib: Option<u32>,
+    /// What it stores in the shared data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store_mib: Option<u32>,
     /// HTTP requests in flight at once; more wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_requests: Option<u32>,
@@ -172,6 +184,19 @@ impl Permissions {
         self
     }
 
+    /// Reading shared data: in a scope (`run`, `pipeline`, `branch`, `project`, or `*` for each of them) a key, or with a `*`
+    /// behind it all keys that begin so.
+    pub fn load(mut self, scope: impl Into<String>, keys: impl Into<String>) -> Self {
+        self.store.push(Keys { scope: scope.into(), keys: keys.into(), access: "read" });
+        self
+    }
+
+    /// Reading, storing and deleting shared data.
+    pub fn store(mut self, scope: impl Into<String>, keys: impl Into<String>) -> Self {
+        self.store.push(Keys { scope: scope.into(), keys: keys.into(), access: "read-write" });
+        self
+    }
+
     /// More memory than the usual 256 MiB.
     pub fn memory_mib(mut self, mib: u32) -> Self {
         self.limits.memory_mib = Some(mib);
@@ -204,6 +229,8 @@ mod tests {
             .secret("TOKEN")
             .read("in")
             .read_write("out")
+            .load("run", "a")
+            .store("project", "deploy/*")
             .limits(Limits { log_mib: Some(8), ..Limits::default() })
             .memory_mib(512);
         assert_eq!(
@@ -214,6 +241,10 @@ mod tests {
                 "environment": ["CI_*"],
                 "secrets": ["TOKEN"],
                 "files": [{ "path": "in", "access": "read" }, { "path": "out", "access": "read-write" }],
+                "store": [
+                    { "scope": "run", "keys": "a", "access": "read" },
+                    { "scope": "project", "keys": "deploy/*", "access": "read-write" }
+                ],
                 "limits": { "memory_mib": 512, "log_mib": 8 },
             })
         );

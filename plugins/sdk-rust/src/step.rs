@@ -22,6 +22,10 @@ pub trait Step {
     /// What later steps can refer to: best a struct, which becomes an object.
     type Output: Serialize + JsonSchema;
 
+    /// Whether an attempt that was cut off, nobody knows where, may simply run again: what it does twice is the same as done
+    /// once. Without effects it always may.
+    const IDEMPOTENT: bool = false;
+
     /// What it asks for. Nothing by default.
     fn permissions() -> Permissions {
         Permissions::default()

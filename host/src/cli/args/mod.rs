@@ -2,6 +2,7 @@
 
 pub mod approval;
 pub mod ci;
+pub mod data;
 pub mod graph;
 pub mod init;
 pub mod plugin;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use self::approval::{ApproveArgs, AuditArgs, RejectArgs, ReworkArgs};
 use self::ci::CiVerb;
+use self::data::{DataVerb, DeleteArgs, GetArgs, ListArgs, SetArgs};
 use self::graph::GraphArgs;
 use self::init::InitArgs;
 use self::plugin::{PluginDirs, PluginVerb};
@@ -78,6 +80,21 @@ pub enum Verb {
     /// Write the CI file that runs a workflow.
     #[command(subcommand)]
     Ci(CiVerb),
+    /// Store, show, delete and list the workflow's shared data.
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// Store a value of the shared data: short for `shiro data set`.
+    #[command(hide = true)]
+    Set(SetArgs),
+    /// Show a value of the shared data: short for `shiro data get`.
+    #[command(hide = true)]
+    Get(GetArgs),
+    /// Delete a value of the shared data: short for `shiro data delete`.
+    #[command(hide = true)]
+    Delete(DeleteArgs),
+    /// List the keys of the shared data: short for `shiro data list`.
+    #[command(hide = true)]
+    List(ListArgs),
     /// Look at step types, add and pin others, publish your own.
     #[command(subcommand)]
     Plugin(PluginVerb),

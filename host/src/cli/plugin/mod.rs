@@ -2,6 +2,7 @@
 
 mod add;
 mod build;
+mod case_store;
 mod console;
 mod extract;
 mod fetch;

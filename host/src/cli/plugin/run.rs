@@ -10,10 +10,13 @@ use tokio::sync::watch;
 
 use super::super::Exit;
 use super::super::args::plugin::RunArgs;
+use super::super::args::state::StateArgs;
 use super::super::ci::Environment;
 use super::super::error::{BUG, CliError, USAGE};
+use super::super::{shared_data, store};
 use super::console::Console;
 use super::{catalog, load_target, warn_of};
+use crate::data::Data;
 use crate::engine::signals;
 use crate::id::{RunId, StepId};
 use crate::outcome::Failure;
@@ -61,6 +64,12 @@ pub(super) fn run(args: &RunArgs, out: &mut dyn Write) -> Exit {
     }
 }
 
+/// The shared data of this directory.
+fn data(environment: &Environment, secrets: &Arc<Secrets>) -> Result<Data, CliError> {
+    let store = store::open(&StateArgs::default(), environment)?;
+    Ok(shared_data::open(&store, environment, Arc::clone(secrets)))
+}
+
 enum Attempt {
     Ended(Result<StepSuccess, Failure>),
     /// By a signal: the exit code for it.
@@ -81,6 +90,7 @@ fn attempt(
         secrets: secret_names(environment),
         policies: Arc::new(policies),
         learned: None,
+        data: Arc::new(data(environment, secrets)?),
         grace: GRACE,
     };
     let console = Arc::new(Console::new(Arc::clone(secrets)));

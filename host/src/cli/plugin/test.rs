@@ -15,6 +15,7 @@ use super::super::Exit;
 use super::super::args::plugin::TestArgs;
 use super::super::error::{BUG, CliError, USAGE};
 use super::super::project::{compiler, plugin_error};
+use super::case_store::{self, Stored};
 use super::console::Console;
 use super::warn_of;
 use crate::id::{RunId, StepId};
@@ -44,6 +45,11 @@ struct Case {
     /// The programs that it runs, with how they end.
     #[serde(default)]
     processes: Vec<RecordedProcess>,
+    /// What is in the shared data before.
+    #[serde(default)]
+    store: Vec<Stored>,
+    /// What has to be in it after, and nothing else; whatever is there without it.
+    stored: Option<Vec<Stored>>,
     /// What it has to return.
     output: Option<Value>,
     /// How it has to fail, instead.
@@ -105,6 +111,11 @@ fn plural(count: usize) -> &'static str {
 /// What is wrong with a case: nothing if it holds.
 async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
     let recording = Arc::new(Recording::new(case.http.clone(), case.processes.clone()));
+    let run = RunId::new("plugin-test");
+    let data = match case_store::filled(&case.store, &run) {
+        Ok(data) => Arc::new(data),
+        Err(error) => return vec![format!("`store`: {error}")],
+    };
     let options = RunnerOptions {
         project_dir: dir.to_owned(),
         job_env: case.environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
@@ -112,6 +123,7 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
         // All that it asks for: nothing that it does reaches anything.
         policies: Arc::new(Policies { learning: true, ..Policies::default() }),
         learned: None,
+        data: Arc::clone(&data),
         grace: Duration::ZERO,
     };
     let runner = SandboxRunner::new([loaded.clone()], options).replaying(Arc::clone(&recording));
@@ -119,7 +131,7 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
     let ended = runner
         .run(StepRequest {
             workflow: "plugin test".into(),
-            run: RunId::new("plugin-test"),
+            run: run.clone(),
             step: StepId::new("step"),
             step_type: loaded.step_type().clone(),
             attempt: 1,
@@ -136,6 +148,10 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
     console.finish();
     let mut problems = compare(case, ended);
     problems.extend(recording.problems());
+    if let Some(expected) = &case.stored {
+        let differences = case_store::differences(&data, expected, &run);
+        problems.extend(differences.unwrap_or_else(|error| vec![error.to_string()]));
+    }
     problems
 }
 

@@ -6,6 +6,7 @@ pub(super) mod http;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod process;
+pub(super) mod store;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +14,7 @@ use super::attempt::Attempt;
 use super::bindings::shiro::step::types;
 use super::limits::Limit;
 use crate::capability::Denial;
+use crate::data::DataError;
 
 /// Types have no functions.
 impl types::Host for Attempt {}
@@ -34,6 +36,8 @@ pub(super) struct Noted {
     pub(super) looked: Vec<Denial>,
     /// A limit that the guest was told of by an error rather than a trap.
     pub(super) limit: Option<Limit>,
+    /// Shared data that is there and can't be read.
+    pub(super) unreadable: Option<DataError>,
 }
 
 impl Notes {
@@ -58,6 +62,11 @@ impl Notes {
     /// The guest is about to be told that it ran into this.
     pub(super) fn limit(&self, limit: Limit) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).limit = Some(limit);
+    }
+
+    /// The guest is about to be told that this can't be read.
+    pub(super) fn unreadable(&self, error: DataError) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).unreadable = Some(error);
     }
 
     /// What was noted until now.

@@ -38,6 +38,7 @@ impl Bench {
             secrets: Default::default(),
             policies: Arc::default(),
             learned: None,
+            data: Arc::new(crate::data::Data::in_memory(Arc::default())),
             grace: Duration::from_millis(200),
         };
         let runner = SandboxRunner::new(types, options);

@@ -3,15 +3,18 @@
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use crate::capability::{Access, FilePermission, LIMITS, Limits, NetworkPermission, Permissions, ProcessPermission};
+use crate::capability::{
+    Access, FilePermission, LIMITS, Limits, NetworkPermission, Permissions, ProcessPermission, StorePermission,
+};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::workflow::json;
 
-const KINDS: &[&str] = &["network", "process", "environment", "secrets", "files", "limits"];
+const KINDS: &[&str] = &["network", "process", "environment", "secrets", "files", "store", "limits"];
 const NETWORK: &[&str] = &["url", "methods", "path_prefix", "private"];
 const PROCESS: &[&str] = &["program", "args", "working_dir", "environment", "inherit_environment"];
 const MAX_OUTPUT_MIB: u32 = 16;
 const FILES: &[&str] = &["path", "access"];
+const STORE: &[&str] = &["scope", "keys", "access"];
 
 /// Reads permissions from a member of an object. `None` if there are none, or if they can't be understood, which is
 /// reported then.
@@ -30,6 +33,7 @@ fn read(pointer: String, members: Map<String, Value>, problems: &mut Vec<Diagnos
         environment: fields.strings("environment"),
         secrets: fields.strings("secrets"),
         files: each(&mut fields, "files", FILES, files),
+        store: each(&mut fields, "store", STORE, store),
         limits: limits(&mut fields),
     };
     // What could not be read has left a gap: looking at the rest would point at the wrong items.
@@ -115,15 +119,27 @@ fn texts(fields: &mut Fields<'_>, name: &str) -> Vec<String> {
 
 fn files(fields: &mut Fields<'_>) -> Option<FilePermission> {
     let path = required(fields, "path", "\"path\": \"dist\"");
-    let access = match fields.string("access").as_deref() {
-        None | Some("read") => Access::Read,
-        Some("read-write") => Access::ReadWrite,
+    let access = access(fields)?;
+    Some(FilePermission { path: path?, access })
+}
+
+fn store(fields: &mut Fields<'_>) -> Option<StorePermission> {
+    let scope = required(fields, "scope", "\"scope\": \"project\"");
+    let keys = required(fields, "keys", "\"keys\": \"deploy/*\"");
+    let access = access(fields)?;
+    Some(StorePermission { scope: scope?, keys: keys?, access })
+}
+
+/// What may be done: reading, where nothing is said.
+fn access(fields: &mut Fields<'_>) -> Option<Access> {
+    match fields.string("access").as_deref() {
+        None | Some("read") => Some(Access::Read),
+        Some("read-write") => Some(Access::ReadWrite),
         Some(_) => {
             fields.out_of_range("access", "\"read\" or \"read-write\"");
-            return None;
+            None
         }
-    };
-    Some(FilePermission { path: path?, access })
+    }
 }
 
 fn limits(fields: &mut Fields<'_>) -> Limits {
