@@ -18,7 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("secret", &["outcome"]),
     ("workflow", &["approval", "capability", "description", "diagnostic", "id", "outcome"]),
     ("policy", &["workflow", "package", "identity", "capability", "diagnostic", "id"]),
-    ("journal", &["event", "id"]),
+    ("journal", &["event", "id", "net"]),
     ("data", &["capability", "journal", "secret", "id"]),
     ("report", &["event", "approval", "outcome", "id", "secret"]),
     ("step", &["capability", "description", "outcome", "id", "event"]),

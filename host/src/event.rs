@@ -250,6 +250,9 @@ pub struct Job {
     /// The job's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Which attempt of the workflow run it is, from 1, where the CI system counts them (GitHub).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
     /// Where to look at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

@@ -3,6 +3,7 @@
 pub(crate) mod forge;
 pub(crate) mod github;
 pub(crate) mod gitlab;
+pub(crate) mod gitlab_packages;
 pub(crate) mod guests;
 pub(crate) mod http;
 pub(crate) mod languages;
@@ -10,6 +11,7 @@ pub(crate) mod memory;
 pub(crate) mod minisign;
 pub(crate) mod namespace;
 pub(crate) mod registry;
+pub(crate) mod s3;
 pub(crate) mod tokens;
 pub(crate) mod wat;
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests drive into DIR: gitlab-ci-local, which runs a .gitlab-ci.yml for real, and rsync, which it needs;
-# docker-registry, a registry of components; check-jsonschema, which has the schemas of CI files; and the tool chains that
-# plugins in other languages than Rust are built with.
+# docker-registry, a registry of components; check-jsonschema, which has the schemas of CI files; strace, which makes system
+# calls fail; a server that speaks S3's protocol; and the tool chains that plugins in other languages than Rust are built with.
 #
 # usage: install.sh DIR
 set -eu
@@ -42,6 +42,7 @@ registry() {
 }
 
 need rsync
+need strace
 registry
 command -v npm >/dev/null 2>&1 || { echo "the tests need Node.js 20 or newer, with npm" >&2; exit 1; }
 command -v python3 >/dev/null 2>&1 || { echo "the tests need Python 3.10 or newer" >&2; exit 1; }
@@ -75,3 +76,4 @@ python_packages() {
 
 python_packages languages
 python_packages schemas
+python_packages s3

@@ -38,7 +38,7 @@ fn runs(show: &StatusArgs, environment: &Environment) -> Result<Vec<RunSummaryFi
 }
 
 fn name(run: &RunSummaryFile) -> String {
-    run.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    run.name.clone()
 }
 
 fn run_id(run: &RunSummaryFile) -> Option<&str> {

@@ -91,6 +91,7 @@ impl Environment {
                 pipeline: text("GITHUB_RUN_ID"),
                 name: text("GITHUB_JOB"),
                 id: None,
+                attempt: self.filled("GITHUB_RUN_ATTEMPT").and_then(|attempt| attempt.parse().ok()),
                 url,
                 commit: text("GITHUB_SHA"),
             };
@@ -104,6 +105,7 @@ impl Environment {
             pipeline: text("CI_PIPELINE_ID"),
             name: text("CI_JOB_NAME"),
             id: text("CI_JOB_ID"),
+            attempt: None,
             url: text("CI_JOB_URL"),
             commit: text("CI_COMMIT_SHA"),
         }

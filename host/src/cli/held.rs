@@ -15,7 +15,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Takes the run of this workflow, and in the `gitlab` store of this pipeline; as the policies want its state.
+    /// Takes the run of this workflow, and where pipelines have their own of this pipeline; as the policies want its state.
     pub(super) fn take(
         args: &StateArgs,
         journal: &JournalArgs,
@@ -25,7 +25,7 @@ impl Held {
     ) -> Result<Self, CliError> {
         let kind = store::kind(args, environment);
         let store = store::open_to_run(args, journal, found, &project.policies.state(), environment)?;
-        let key = store::run_key(kind, &project.plan.workflow().name, environment);
+        let key = store::run_key(&kind, &project.plan.workflow().name, environment);
         let lock = store.lock(&key)?;
         Ok(Self { store, key, lock })
     }

@@ -23,9 +23,11 @@ mod output;
 mod plugin;
 mod policy;
 mod project;
+mod retry;
 mod run;
 mod shared_data;
 mod start;
+mod state;
 mod status;
 mod store;
 mod validate;
@@ -86,6 +88,7 @@ fn execute(cli: Cli) -> Exit {
         Verb::Reject(args) => approve::reject(&args, &Environment::of_process(), &mut out),
         Verb::Rework(args) => approve::rework(&args, &Environment::of_process(), &mut out),
         Verb::Audit(args) => audit::audit(&args, &Environment::of_process(), &mut out),
+        Verb::State(verb) => state::state(&verb, &Environment::of_process(), &mut out),
         Verb::Graph(args) => graph::graph(&args, &mut out),
         Verb::Init(args) => init::init(&args, &mut out),
         Verb::Ci(verb) => ci_files::ci(&verb, &mut out),

@@ -112,16 +112,17 @@ fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
         Some(KeySource::Env(name)) => command.push_str(&format!(" -state-key env:{name}")),
         None => {}
     }
-    match args.state.state_store {
-        Some(StateStore::Gitlab) => command.push_str(" -state-store gitlab"),
-        Some(StateStore::Filesystem) => command.push_str(" -state-store filesystem"),
+    match &args.state.state_store {
         Some(StateStore::Memory) => {
             return "nothing: the memory store keeps no state, so this run can't go on".to_owned();
         }
+        Some(store) => command.push_str(&format!(" -state-store {store}")),
         None => {}
     }
+    let remote = matches!(args.state.state_store, Some(StateStore::GitlabPackages | StateStore::Objects(_)));
     if environment.filled("CI_JOB_NAME").is_some() || environment.ci().is_some() {
-        format!("start the job that runs `{command}` with this job's .shiro/state/")
+        let with = if remote { "" } else { " with this job's .shiro/state/" };
+        format!("start the job that runs `{command}`{with}")
     } else {
         format!("run `{command}`")
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Exit;
 use super::approver::{Asking, approver};
-use super::args::state::StateArgs;
+use super::args::state::{StateArgs, StateStore};
 use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
 use super::error::{BUG, CliError, STATE};
@@ -18,13 +18,13 @@ use super::held::Held;
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
-use super::{dry_run, inputs, policy, shared_data, start, status, store};
+use super::{dry_run, inputs, policy, retry, shared_data, start, status, store};
 use crate::approval::{Approver, Request};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{Digest, RunId, StepId};
-use crate::journal::{Journal, JournalError, Loaded, Receipt, StoreKind};
+use crate::journal::{Journal, JournalError, Loaded, Receipt};
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
 use crate::policy::Learned;
 use crate::report::human::Resumed;
@@ -298,6 +298,10 @@ impl<'a> Session<'a> {
         }
         events.extend(resume::events(&state, &plan, &resume).map_err(resume_error)?);
         let mut warnings = loaded.notices.clone();
+        if !self.args.accept_retry {
+            let kind = store::kind(&self.args.state, &self.environment);
+            warnings.extend(retry::check(&kind, &self.environment, &self.project, &state, loaded.began())?);
+        }
         if approve && !loaded.authenticated && self.environment.ci().is_some() {
             warnings.push(
                 "what was approved is taken from a journal that has no state key: anybody who can replace it can have \
@@ -380,6 +384,8 @@ impl<'a> Session<'a> {
             .build()
             .map_err(|error| CliError::new(BUG, format!("can't start the runtime: {error}")))?;
         let journal = Arc::new(Mutex::new(journal));
+        // The run is this process's until its journal is closed.
+        let held = Arc::new(self.held);
         let env: BTreeMap<String, String> =
             self.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let result = runtime.block_on(async {
@@ -390,7 +396,7 @@ impl<'a> Session<'a> {
                 state,
                 begin: events,
                 runner: Arc::new(runner),
-                record: record(Arc::clone(&journal), self.held),
+                record: record(Arc::clone(&journal), Arc::clone(&held)),
                 request,
                 tell,
                 secrets: Arc::clone(&self.secrets),
@@ -412,6 +418,7 @@ impl<'a> Session<'a> {
             Some(journal) => journal.seal()?,
             None => None,
         };
+        drop(held);
         let (status, exit_code) = match &finish {
             Finish::Succeeded => ("succeeded", 0),
             Finish::Failed { exit_code } => ("failed", *exit_code),
@@ -456,7 +463,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Appends to the journal; the first batch of a new run begins it.
-fn record(journal: Arc<Mutex<Option<Journal>>>, held: Held) -> engine::RecordFn {
+fn record(journal: Arc<Mutex<Option<Journal>>>, held: Arc<Held>) -> engine::RecordFn {
     Box::new(move |records| {
         let mut journal = lock(&journal);
         match &mut *journal {
@@ -521,8 +528,11 @@ pub(super) fn leave_status(
         let file = OpenOptions::new().append(true).create(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
-    if store::kind(args, environment) != StoreKind::Memory {
-        let path = environment.project_dir().join(".shiro/state/status.env");
-        let _ = std::fs::write(path, lines);
+    if store::kind(args, environment) != StateStore::Memory {
+        let directory = environment.project_dir().join(".shiro/state");
+        if !directory.exists() {
+            let _ = std::fs::create_dir_all(&directory);
+        }
+        let _ = std::fs::write(directory.join("status.env"), lines);
     }
 }

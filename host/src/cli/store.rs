@@ -13,23 +13,37 @@ use crate::secret::Secrets;
 const KEY_VARIABLE: &str = "SHIRO_STATE_KEY";
 
 /// Where the state is kept.
-pub(super) fn kind(args: &StateArgs, environment: &Environment) -> StoreKind {
-    match args.state_store {
-        Some(StateStore::Memory) => StoreKind::Memory,
-        Some(StateStore::Filesystem) => StoreKind::Filesystem,
-        Some(StateStore::Gitlab) => StoreKind::Gitlab,
-        None if environment.ci() == Some(Ci::Gitlab) => StoreKind::Gitlab,
-        None => StoreKind::Filesystem,
+pub(super) fn kind(args: &StateArgs, environment: &Environment) -> StateStore {
+    match (&args.state_store, environment.ci()) {
+        (Some(store), _) => store.clone(),
+        (None, Some(Ci::Gitlab)) => StateStore::Gitlab,
+        (None, _) => StateStore::Filesystem,
     }
 }
 
-/// Which run this is, of the workflow with this name.
-pub(super) fn run_key(kind: StoreKind, workflow: &str, environment: &Environment) -> RunKey {
-    let pipeline = match kind {
-        StoreKind::Gitlab => environment.filled("CI_PIPELINE_ID").map(str::to_owned),
-        StoreKind::Memory | StoreKind::Filesystem => None,
+/// Which run this is, of the workflow with this name. Where several pipelines share a store, each has its own.
+pub(super) fn run_key(store: &StateStore, workflow: &str, environment: &Environment) -> RunKey {
+    let pipeline = match store {
+        StateStore::Gitlab => environment.filled("CI_PIPELINE_ID").map(str::to_owned),
+        StateStore::GitlabPackages | StateStore::Objects(_) => environment.job().pipeline,
+        StateStore::Memory | StateStore::Filesystem => None,
     };
     RunKey { workflow: workflow.to_owned(), pipeline }
+}
+
+fn open_kind(store: &StateStore, environment: &Environment) -> Result<Store, CliError> {
+    let local = |kind| Store::open(kind, &environment.project_dir());
+    let job_env = || environment.iter().map(|(name, value)| (name.into(), value.into())).collect::<Vec<_>>();
+    Ok(match store {
+        StateStore::Memory => local(StoreKind::Memory)?,
+        StateStore::Filesystem => local(StoreKind::Filesystem)?,
+        StateStore::Gitlab => local(StoreKind::Gitlab)?,
+        StateStore::GitlabPackages => {
+            Store::open_gitlab_packages(&job_env())?.with_files_in(&environment.project_dir())?
+        }
+        StateStore::Objects(url) => Store::open_objects(url, environment.job().project.as_deref(), &job_env())?
+            .with_files_in(&environment.project_dir())?,
+    })
 }
 
 /// A state key, and where it was found.
@@ -80,7 +94,7 @@ pub(super) fn state_key(args: &StateArgs, environment: &Environment) -> Result<O
 
 /// The store of a command that only looks.
 pub(super) fn open(args: &StateArgs, environment: &Environment) -> Result<Store, CliError> {
-    let store = Store::open(kind(args, environment), &environment.project_dir())?;
+    let store = open_kind(&kind(args, environment), environment)?;
     Ok(match state_key(args, environment)? {
         Some(found) => store.with_key(found.key, Vec::new()),
         None => store,
@@ -96,8 +110,8 @@ pub(super) fn open_to_run(
     environment: &Environment,
 ) -> Result<Store, CliError> {
     let kind = kind(args, environment);
-    let store = Store::open(kind, &environment.project_dir())?.expecting(expected(journal, &environment.job())?);
-    if kind == StoreKind::Memory {
+    let store = open_kind(&kind, environment)?.expecting(expected(journal, &environment.job())?);
+    if kind == StateStore::Memory {
         return Ok(store);
     }
     let encrypt = journal.state_encrypt || !journal.state_recipient.is_empty() || rules.encrypted.is_some();

@@ -101,6 +101,24 @@ pub enum JournalError {
         /// Who, if they have said so yet.
         holder: Option<Holder>,
     },
+    /// Another process has gone on with this run meanwhile: this one was taken for dead, or both began at once.
+    #[error("another process has gone on with this run: {place}")]
+    Fenced {
+        /// The journal.
+        place: String,
+    },
+    /// A store that is not on this machine refused, or can't be reached.
+    #[error("cannot {doing} {place}: {what}")]
+    Remote {
+        /// The journal, or the store.
+        place: String,
+        /// What was tried, e.g. `write`.
+        doing: &'static str,
+        /// What was said.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The system refused.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -152,10 +170,11 @@ impl JournalError {
             | Self::Unauthenticated { .. } => 6,
             Self::Refused { .. }
             | Self::Io { .. }
+            | Self::Remote { .. }
             | Self::Unreadable { .. }
             | Self::Disturbed { .. }
             | Self::Stopped { .. } => 7,
-            Self::Held { .. } => 8,
+            Self::Held { .. } | Self::Fenced { .. } => 8,
         }
     }
 
@@ -208,6 +227,11 @@ impl JournalError {
                 ),
                 None => "wait until it ends; in GitLab CI, `resource_group` keeps jobs apart".to_owned(),
             },
+            Self::Fenced { .. } => {
+                "this process started nothing further; the other one goes on. In GitLab CI, `resource_group` keeps jobs apart"
+                    .to_owned()
+            }
+            Self::Remote { hint, .. } => hint.clone(),
             Self::Io { path, source, .. } => io_hint(path, source),
             Self::Unreadable { .. } => "make the step's output flatter, or set `save_output` to false".to_owned(),
             Self::Disturbed { .. } => {

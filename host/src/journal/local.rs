@@ -200,7 +200,8 @@ fn summarize(path: PathBuf, key: Option<&StateKey>) -> Option<RunSummaryFile> {
         Ok(Some((key, _))) => (Some(key.clone()), Err(JournalError::Misplaced { path: path.clone(), found: key })),
         Err(error) => (None, Err(error)),
     };
-    Some(RunSummaryFile { key, path, loaded })
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Some(RunSummaryFile { name, key, path, loaded })
 }
 
 fn load_file(

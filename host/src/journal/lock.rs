@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::JournalError;
 use super::files;
+use super::remote::Lease;
 
 /// How long a lock that is held is tried again.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -37,7 +38,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    fn this_process() -> Self {
+    pub(super) fn this_process() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { pid: std::process::id(), host: host_name(), since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX) }
     }
@@ -69,13 +70,20 @@ fn host_name() -> Option<String> {
 #[derive(Debug)]
 pub struct RunLock {
     stem: String,
-    /// `None` in memory, where no other process can get at the run.
+    /// `None` where no other process of this machine can get at the run.
     file: Option<File>,
+    /// Held while this is, where no file lock reaches.
+    _lease: Option<Lease>,
 }
 
 impl RunLock {
     pub(super) fn in_memory(stem: String) -> Self {
-        Self { stem, file: None }
+        Self { stem, file: None, _lease: None }
+    }
+
+    /// For a run that is kept elsewhere.
+    pub(super) fn remote(stem: String, lease: Option<Lease>) -> Self {
+        Self { stem, file: None, _lease: lease }
     }
 
     /// Takes the lock, or says who has it. Of a process that was killed, a child that it was about to start may hold the
@@ -100,7 +108,7 @@ impl RunLock {
         }
         let holder = serde_json::to_vec(&Holder::this_process()).map_err(|error| io_error(error.into()))?;
         file.set_len(0).and_then(|()| file.write_all(&holder)).map_err(io_error)?;
-        Ok(Self { stem, file: Some(file) })
+        Ok(Self { stem, file: Some(file), _lease: None })
     }
 
     /// The run it is for.

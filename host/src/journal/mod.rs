@@ -2,7 +2,7 @@
 //!
 //! One file per run, `.shiro/state/<name>.jsonl`: a header line, then one line per event, chained by checksums. Events that
 //! are ready together are one batch: one write, one fdatasync. A process that ends cleanly (pause, end, signal) writes a seal as
-//! its last line; the next process appends after it.
+//! its last line; the next process appends after it. In a remote store a batch is an object of its own.
 //!
 //! What a reader may rely on:
 //!
@@ -19,6 +19,7 @@
 
 mod append;
 mod beside;
+mod carry;
 mod error;
 mod expect;
 pub(crate) mod files;
@@ -29,12 +30,14 @@ mod lock;
 mod name;
 mod protect;
 mod read;
+mod remote;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use append::Journal;
 pub use beside::{Beside, SealError, Seals};
+pub use carry::{export, read_file};
 pub use error::JournalError;
 pub use expect::{Expected, ParseReceiptError, Receipt};
 pub use key::{KeyError, Recipient, StateKey};

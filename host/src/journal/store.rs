@@ -1,7 +1,10 @@
 //! Where journals are kept.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use url::Url;
 
 use super::append::Journal;
 use super::beside::{Beside, Seals};
@@ -15,6 +18,7 @@ use super::lock::RunLock;
 use super::name::{Origin, RunKey};
 use super::protect::Protection;
 use super::read::{Contents, End};
+use super::remote::{ObjectLog, PackagesLog, RemoteStore};
 use crate::event::{Event, Record};
 
 /// Where state is kept.
@@ -32,6 +36,8 @@ pub enum StoreKind {
 #[derive(Clone, Debug)]
 pub struct Store {
     backend: Backend,
+    /// Where a remote store keeps what is no journal.
+    files: Option<LocalStore>,
     key: Option<Arc<StateKey>>,
     /// Whom new journals are encrypted for. Empty: they are not.
     recipients: Vec<Recipient>,
@@ -42,6 +48,7 @@ pub struct Store {
 enum Backend {
     Memory,
     Local(LocalStore),
+    Remote(RemoteStore),
 }
 
 /// A run's journal, read and checked.
@@ -59,6 +66,7 @@ pub struct Loaded {
     pub origin: Origin,
     /// It was made with the state key: nobody without that can have written it.
     pub authenticated: bool,
+    began: u64,
     pub(super) protection: Protection,
     pub(super) end: End,
     version: Version,
@@ -74,12 +82,25 @@ pub(super) enum Version {
         /// In bytes.
         len: u64,
     },
+    /// A log.
+    Log {
+        /// The number of its next segment.
+        next: u64,
+    },
+    /// In no store.
+    Elsewhere,
 }
 
 impl Loaded {
     pub(super) fn new(contents: Contents, path: PathBuf, version: Version) -> Self {
         let Contents { origin, protection, authenticated, records, sealed, notices, end, key: _ } = contents;
-        Self { records, sealed, notices, path, origin, authenticated, protection, end, version }
+        let began = records.first().map_or(0, |record| record.at);
+        Self { records, sealed, notices, path, origin, authenticated, began, protection, end, version }
+    }
+
+    /// When the run began, in milliseconds since 1970-01-01 UTC.
+    pub fn began(&self) -> u64 {
+        self.began
     }
 
     /// Its batches are encrypted.
@@ -101,6 +122,8 @@ impl Loaded {
 /// A journal that a project has, readable or not.
 #[derive(Debug)]
 pub struct RunSummaryFile {
+    /// What the run is called: its file without the ending.
+    pub name: String,
     /// Which run it is; `None` if the file does not say.
     pub key: Option<RunKey>,
     /// The file.
@@ -122,7 +145,45 @@ impl Store {
             StoreKind::Filesystem => local(0o700, 0o600)?,
             StoreKind::Gitlab => local(0o777, 0o666)?,
         };
-        Ok(Self { backend, key: None, recipients: Vec::new(), expected: Expected::default() })
+        Ok(Self::over(backend))
+    }
+
+    /// The store in object storage at this URL (`s3://`, `gs://`, `az://`, `file:///`), for one CI project or none. The
+    /// environment names its credentials, certificates and proxies.
+    ///
+    /// # Errors
+    ///
+    /// It can't be reached with what the environment says. Nothing is sent yet.
+    pub fn open_objects(
+        url: &Url,
+        project: Option<&str>,
+        job_env: &[(OsString, OsString)],
+    ) -> Result<Self, JournalError> {
+        let log = ObjectLog::open(url, project.map(project_stem).as_deref(), job_env)?;
+        Ok(Self::over(Backend::Remote(RemoteStore::new(log))))
+    }
+
+    /// The store in the package registry of the GitLab project that the environment names.
+    ///
+    /// # Errors
+    ///
+    /// The environment names none. Nothing is sent yet.
+    pub fn open_gitlab_packages(job_env: &[(OsString, OsString)]) -> Result<Self, JournalError> {
+        Ok(Self::over(Backend::Remote(RemoteStore::new(PackagesLog::open(job_env)?))))
+    }
+
+    fn over(backend: Backend) -> Self {
+        Self { backend, files: None, key: None, recipients: Vec::new(), expected: Expected::default() }
+    }
+
+    /// The same, which keeps what is no journal ([`Store::beside`]) in the files of this project, if its journals are elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::open`].
+    pub fn with_files_in(mut self, project_dir: &Path) -> Result<Self, JournalError> {
+        self.files = Some(LocalStore::open(project_dir, Modes { directory: 0o700, file: 0o600 })?);
+        Ok(self)
     }
 
     /// The same, with journals that are authenticated with this key: others are refused. With recipients, new ones are
@@ -144,6 +205,7 @@ impl Store {
         match &self.backend {
             Backend::Memory => None,
             Backend::Local(local) => Some(Beside::new(local.clone(), name)),
+            Backend::Remote(_) => self.files.as_ref().map(|files| Beside::new(files.clone(), name)),
         }
     }
 
@@ -161,6 +223,7 @@ impl Store {
         match &self.backend {
             Backend::Memory => Ok(Vec::new()),
             Backend::Local(local) => local.runs(self.key.as_deref()),
+            Backend::Remote(remote) => remote.runs(self.key.as_deref()),
         }
     }
 
@@ -174,6 +237,7 @@ impl Store {
         match &self.backend {
             Backend::Memory => Ok(RunLock::in_memory(stem)),
             Backend::Local(local) => local.lock(stem),
+            Backend::Remote(remote) => remote.lock(stem),
         }
     }
 
@@ -187,6 +251,7 @@ impl Store {
         match &self.backend {
             Backend::Memory => Ok(None),
             Backend::Local(local) => local.load(&key.stem(), self.key.as_deref(), &expected),
+            Backend::Remote(remote) => remote.load(&key.stem(), self.key.as_deref(), &expected),
         }
     }
 
@@ -209,6 +274,7 @@ impl Store {
         match &self.backend {
             Backend::Memory => Ok(Journal::in_memory()),
             Backend::Local(local) => local.begin(&stem, &header, protection, first),
+            Backend::Remote(remote) => remote.begin(&stem, &header, protection, first),
         }
     }
 
@@ -220,14 +286,21 @@ impl Store {
     ///
     /// # Panics
     ///
-    /// If the lock is another run's.
+    /// If the lock is another run's, or the journal was loaded from another store.
     pub fn resume(&self, key: &RunKey, lock: &RunLock, loaded: &Loaded) -> Result<Journal, JournalError> {
         let stem = locked_stem(key, lock);
         match (&self.backend, loaded.version) {
             (Backend::Memory, _) => Ok(Journal::in_memory()),
             (Backend::Local(local), Version::File { identity, len }) => local.resume(&stem, loaded, identity, len),
+            (Backend::Remote(remote), Version::Log { next }) => Ok(remote.resume(&stem, loaded, next)),
+            (Backend::Local(_) | Backend::Remote(_), _) => panic!("a journal is gone on with where it was loaded"),
         }
     }
+}
+
+/// The directory of a CI project: as safe as a run's name.
+fn project_stem(project: &str) -> String {
+    RunKey { workflow: project.to_owned(), pipeline: None }.stem()
 }
 
 fn locked_stem(key: &RunKey, lock: &RunLock) -> String {

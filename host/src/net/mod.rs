@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod client;
+pub mod http;
 pub mod trust;
 
 use std::net::IpAddr;

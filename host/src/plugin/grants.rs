@@ -21,7 +21,7 @@ pub fn grants_for_any_config(loaded: &LoadedType, policies: &Policies, variables
 }
 
 /// Whether any config gets a step of this type a grant.
-pub(super) fn may_have_effects(loaded: &LoadedType, policies: &Policies) -> bool {
+pub fn may_have_effects(loaded: &LoadedType, policies: &Policies) -> bool {
     policies.may_have_effects(&subject(loaded, None))
 }
 

@@ -19,7 +19,7 @@ use self::data::{DataVerb, DeleteArgs, GetArgs, ListArgs, SetArgs};
 use self::graph::GraphArgs;
 use self::init::InitArgs;
 use self::plugin::{PluginDirs, PluginVerb};
-use self::state::{JournalArgs, StateArgs};
+use self::state::{JournalArgs, StateArgs, StateVerb};
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -73,6 +73,9 @@ pub enum Verb {
     Rework(Box<ReworkArgs>),
     /// Show who decided what, and on which evidence; `audit verify` checks it.
     Audit(AuditArgs),
+    /// Look at a run's journal, take it elsewhere, bring one here.
+    #[command(subcommand)]
+    State(StateVerb),
     /// Show a workflow's graph, for Mermaid or Graphviz.
     Graph(GraphArgs),
     /// Write a workflow to start from, and its CI file.
@@ -185,6 +188,10 @@ pub struct RunArgs {
     /// asked for again.
     #[arg(long, conflicts_with = "fresh")]
     pub accept_changes: bool,
+
+    /// Go on although this job was started before, and what it completed then is not in the artifact at hand.
+    #[arg(long, conflicts_with = "fresh")]
+    pub accept_retry: bool,
 
     /// Go on with what was decided; this start itself approves nothing.
     #[arg(long, conflicts_with = "fresh")]

@@ -68,7 +68,7 @@ struct Protection {
 
 impl Run {
     fn read(file: crate::journal::RunSummaryFile) -> Self {
-        let name = file.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = file.name;
         let started = match &file.loaded {
             Ok(Loaded { records, .. }) => records.first().map_or(0, |record| record.at),
             Err(_) => 0,
@@ -256,6 +256,5 @@ fn not_begun(state: &RunState) -> Vec<&StepId> {
 
 /// The journals that are there, for a message about the one that is missing.
 pub(in crate::cli) fn names(store: &Store) -> Result<Vec<String>, JournalError> {
-    let stem = |path: &std::path::Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(store.runs()?.iter().map(|run| stem(&run.path)).collect())
+    Ok(store.runs()?.into_iter().map(|run| run.name).collect())
 }

@@ -55,7 +55,7 @@ impl Project {
     }
 }
 
-fn key(workflow: &str) -> RunKey {
+pub(super) fn key(workflow: &str) -> RunKey {
     RunKey { workflow: workflow.to_owned(), pipeline: None }
 }
 
@@ -64,7 +64,7 @@ fn origin() -> Origin {
     Origin { run: RunId::new("0198"), project: Some("group/name".to_owned()), pipeline: Some("7".to_owned()) }
 }
 
-fn started() -> Record {
+pub(super) fn started() -> Record {
     let digest = Digest::of(b"x");
     let digests = Digests {
         workflow: digest,
@@ -90,15 +90,15 @@ fn started() -> Record {
     Record { at: 1_767_225_600_000, event }
 }
 
-fn step_started(step: &str) -> Record {
+pub(super) fn step_started(step: &str) -> Record {
     Record { at: 1, event: Event::StepStarted { step: StepId::new(step), attempt: 1, idempotent: false } }
 }
 
-fn step_succeeded(step: &str, output: Value) -> Record {
+pub(super) fn step_succeeded(step: &str, output: Value) -> Record {
     Record { at: 2, event: Event::StepSucceeded { step: StepId::new(step), attempt: 1, output, duration_ms: 3 } }
 }
 
-fn resumed(shiro: &str) -> Record {
+pub(super) fn resumed(shiro: &str) -> Record {
     Record { at: 3, event: Event::RunResumed { job: Job::default(), shiro: shiro.to_owned() } }
 }
 
