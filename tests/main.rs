@@ -17,6 +17,7 @@ mod data_languages;
 mod data_steps;
 mod docs;
 mod engine;
+mod faults;
 mod git_diff;
 mod github_step;
 mod gitlab;
