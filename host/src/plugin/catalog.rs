@@ -222,11 +222,17 @@ impl Catalog {
         let runtime = self.runtime()?;
         let name = source.name(step_type);
         let place = content.place().unwrap_or_else(|| name.clone());
-        let kept = match packages.is_some_and(|packages| packages.is_signed(step_type)) {
-            // A signature is over the bytes themselves.
-            true => None,
-            false => self.compiler.kept(runtime.engine(), || content.fingerprint())?,
+        // A signature is over the bytes themselves: what is looked for is what was compiled from those that were checked.
+        let signed = match packages.filter(|packages| packages.is_signed(step_type)) {
+            Some(packages) => {
+                let bytes = content.bytes()?;
+                packages.check_bytes(step_type, &bytes, Digest::of(&bytes), &place)?;
+                Some(bytes)
+            }
+            None => None,
         };
+        let fingerprint = || signed.as_deref().map_or_else(|| content.fingerprint(), |bytes| Ok(Fingerprint::of(bytes)));
+        let kept = self.compiler.kept(runtime.engine(), fingerprint)?;
         let (fitted, known) = match kept {
             Some((component, known)) => {
                 if let Some(packages) = packages {
@@ -234,7 +240,10 @@ impl Catalog {
                 }
                 (fit(&runtime, &component, &name)?, known)
             }
-            None => self.compile(step_type, &content.bytes()?, &name, &place, packages, &runtime)?,
+            None => {
+                let bytes = signed.map_or_else(|| content.bytes(), Ok)?;
+                self.compile(step_type, &bytes, &name, &place, packages, &runtime)?
+            }
         };
         if let Some(packages) = packages {
             packages.check_request(step_type, &known.description.permissions, &interface(&fitted.exports), &name)?;
