@@ -30,6 +30,9 @@ pub mod secret;
 // What those who read files that others may have made share.
 pub mod file;
 
+// What those who read other people's YAML share.
+pub mod yaml;
+
 // What those who use the network share.
 pub mod net;
 

@@ -6,8 +6,8 @@ use super::finding::{Finding, Report};
 use super::gates::Gates;
 use super::invocation::{Flags, Invocation};
 use super::repository::Files;
-use super::yaml::{self, Document, Node};
 use super::{Platform, github, gitlab};
+use crate::yaml::{self, Document, Node};
 
 /// What a CI file is checked against.
 pub struct Subject<'a> {
@@ -42,7 +42,7 @@ pub fn check(subject: &Subject<'_>, bytes: &[u8]) -> Report {
     let named = platform_of_name(subject.file);
     let mut documents = match yaml::load(&file, bytes) {
         Ok(documents) => documents,
-        Err(error) => return Report::new(file, named.unwrap_or(Platform::Gitlab), vec![*error]),
+        Err(error) => return Report::new(file, named.unwrap_or(Platform::Gitlab), vec![Finding::unreadable(*error)]),
     };
     let platform = named.unwrap_or_else(|| platform_of_keys(&documents));
     let mut findings = Vec::new();

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::Platform;
 use crate::diagnostic::{Diagnostic, Position, Severity as Level};
+use crate::yaml;
+
+pub use crate::yaml::Place;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,28 +27,6 @@ impl fmt::Display for Severity {
             Self::Warning => "WARN",
             Self::Error => "ERROR",
         })
-    }
-}
-
-/// Where something stands: a file, and the position in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as it was named or included.
-    pub file: Arc<str>,
-    /// Line and column.
-    pub position: Position,
-}
-
-impl Place {
-    /// The beginning of a file.
-    pub(super) fn start_of(file: &Arc<str>) -> Self {
-        Self { file: Arc::clone(file), position: Position { line: 1, column: 1 } }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.position.line, self.position.column)
     }
 }
 
@@ -84,6 +65,11 @@ impl Finding {
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// A file that can't be read.
+    pub(super) fn unreadable(problem: yaml::Problem) -> Self {
+        Self { hint: problem.hint, ..Self::error("yaml", &problem.place, problem.message) }
     }
 
     /// A problem in the workflow that matters for CI. Its place has been looked up.

@@ -25,7 +25,6 @@ mod rules;
 mod shell;
 #[cfg(test)]
 mod testing;
-mod yaml;
 
 use std::fmt;
 

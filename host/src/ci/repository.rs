@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::glob;
-use super::yaml::MAX_BYTES;
+use crate::yaml::MAX_BYTES;
 
 /// No more entries are looked at for a pattern.
 const MAX_ENTRIES: usize = 20_000;

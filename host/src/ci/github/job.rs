@@ -9,7 +9,7 @@ use super::super::finding::{Finding, Place};
 use super::super::glob;
 use super::super::invocation::{self, Invocation};
 use super::super::players;
-use super::super::yaml::{Map, Node};
+use crate::yaml::{Map, Node};
 
 /// More jobs are not looked at. GitHub takes no more from one matrix.
 const MAX_JOBS: usize = 256;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::super::check::Subject;
 use super::super::finding::Finding;
-use super::super::yaml::{Map, Node, Value};
 use super::extend::extend;
 use super::include::Includes;
 use super::merge::Budget;
 use super::reference::References;
+use crate::yaml::{Map, Node, Value};
 
 /// Everything that the file and what it includes come to.
 pub(super) fn resolve(subject: &Subject<'_>, root: &Node, findings: &mut Vec<Finding>) -> Map {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::finding::Finding;
-use super::super::yaml::{Map, Node, Value};
 use super::merge::{Budget, merge};
+use crate::yaml::{Map, Node, Value};
 
 /// GitLab's own limit.
 const MAX_LEVELS: usize = 11;

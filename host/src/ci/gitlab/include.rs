@@ -7,8 +7,8 @@ use super::super::Platform;
 use super::super::check::{Subject, duplicate};
 use super::super::finding::{Finding, Place};
 use super::super::glob;
-use super::super::yaml::{self, Map, Node, Value};
 use super::merge::{Budget, merge_maps};
+use crate::yaml::{self, Map, Node, Value};
 
 /// GitLab's own limit for one pipeline.
 const MAX_FILES: usize = 150;
@@ -112,7 +112,7 @@ impl Includes<'_> {
         self.bytes += bytes.len();
         let mut documents = match yaml::load(&Arc::from(path), &bytes) {
             Ok(documents) => documents,
-            Err(error) => return self.findings.push(*error),
+            Err(problem) => return self.findings.push(Finding::unreadable(*problem)),
         };
         for (second, first, key) in documents.iter().flat_map(|document| &document.duplicates) {
             self.findings.push(duplicate(Platform::Gitlab, second, first, key));

@@ -10,9 +10,9 @@ use super::super::duration::{self, Kept};
 use super::super::finding::{Finding, Place};
 use super::super::invocation::{self, Invocation};
 use super::super::players;
-use super::super::yaml::{Map, Node};
 use super::config::flat;
 use super::start::{Start, When, starts};
+use crate::yaml::{Map, Node};
 
 /// Top-level keys that are no jobs.
 const RESERVED: [&str; 12] = [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::yaml::{Map, Node, Value};
+use crate::yaml::{Map, Node, Value};
 
 /// How much may be copied in all: mappings that extend each other multiply.
 pub(super) struct Budget {

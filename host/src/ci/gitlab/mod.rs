@@ -15,7 +15,7 @@ mod tests;
 use super::check::Subject;
 use super::finding::Finding;
 use super::players::Players;
-use super::yaml::Node;
+use crate::yaml::Node;
 
 /// Reads the pipeline and applies every rule.
 pub(super) fn check(subject: &Subject<'_>, root: &Node, findings: &mut Vec<Finding>) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::super::finding::Finding;
-use super::super::yaml::{Map, Node, Value};
 use super::merge::Budget;
+use crate::yaml::{Map, Node, Value};
 
 /// GitLab's own limit.
 const MAX_LEVELS: usize = 10;

@@ -1,7 +1,7 @@
 //! When a job starts, and whether the pipeline waits for it: `when`, `allow_failure` and `rules`, with their defaults.
 
 use super::super::finding::Place;
-use super::super::yaml::Node;
+use crate::yaml::Node;
 
 /// How a job comes to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

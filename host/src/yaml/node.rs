@@ -3,24 +3,29 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::finding::Place;
+use super::problem::Place;
 
 /// A value.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Node {
+pub struct Node {
     /// Where it stands. For an alias, where what it stands for does.
-    pub(in super::super) place: Place,
+    pub place: Place,
     /// Its own tag (`!reference`), without the exclamation mark.
-    pub(in super::super) tag: Option<Arc<str>>,
+    pub tag: Option<Arc<str>>,
     /// What it is.
-    pub(in super::super) value: Value,
+    pub value: Value,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(in super::super) enum Value {
-    /// A text as it was written, and whether it had no quotes, so that it may mean a number or a truth value.
-    Scalar { text: Arc<str>, plain: bool },
+pub enum Value {
+    /// A scalar.
+    Scalar {
+        /// The text as it was written.
+        text: Arc<str>,
+        /// It had no quotes, so that it may mean a number or a truth value.
+        plain: bool,
+    },
     /// A list.
     List(Arc<[Node]>),
     /// A mapping.
@@ -29,45 +34,45 @@ pub(in super::super) enum Value {
 
 /// A member of a mapping.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Entry {
+pub struct Entry {
     /// The key's text.
-    pub(in super::super) key: Arc<str>,
+    pub key: Arc<str>,
     /// Where the key stands.
-    pub(in super::super) place: Place,
+    pub place: Place,
     /// The value.
-    pub(in super::super) node: Node,
+    pub node: Node,
 }
 
 /// A mapping, in the order of the text.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Map {
+pub struct Map {
     entries: Vec<Entry>,
     index: HashMap<Arc<str>, usize>,
 }
 
 impl Map {
     /// The member of this name.
-    pub(in super::super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.index.get(key).map(|index| &self.entries[*index])
     }
 
     /// The value of the member of this name. A `null` is as good as none.
-    pub(in super::super) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.node).filter(|node| !node.is_null())
     }
 
     /// Every member.
-    pub(in super::super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
     }
 
     /// How many members there are.
-    pub(in super::super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Adds a member, or replaces the one of that name. Returns the one that was there.
-    pub(in super::super) fn put(&mut self, entry: Entry) -> Option<Entry> {
+    pub fn put(&mut self, entry: Entry) -> Option<Entry> {
         match self.index.get(&entry.key) {
             Some(&index) => Some(std::mem::replace(&mut self.entries[index], entry)),
             None => {
@@ -91,7 +96,7 @@ impl FromIterator<Entry> for Map {
 
 impl Node {
     /// The text of a scalar.
-    pub(in super::super) fn text(&self) -> Option<&str> {
+    pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
             Value::List(_) | Value::Map(_) => None,
@@ -107,12 +112,12 @@ impl Node {
     }
 
     /// It says nothing.
-    pub(in super::super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         self.tag.is_none() && matches!(self.plain(), Some("" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// A truth value, as YAML 1.1 writes them, which is what both systems take where one is expected.
-    pub(in super::super) fn truth(&self) -> Option<bool> {
+    pub fn truth(&self) -> Option<bool> {
         match self.plain()?.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" => Some(true),
             "false" | "no" | "off" => Some(false),
@@ -121,7 +126,7 @@ impl Node {
     }
 
     /// The members of a mapping.
-    pub(in super::super) fn map(&self) -> Option<&Map> {
+    pub fn map(&self) -> Option<&Map> {
         match &self.value {
             Value::Map(map) => Some(map),
             _ => None,
@@ -129,12 +134,12 @@ impl Node {
     }
 
     /// The value of a mapping's member.
-    pub(in super::super) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.map()?.get(key)
     }
 
     /// The elements of a list.
-    pub(in super::super) fn list(&self) -> Option<&[Node]> {
+    pub fn list(&self) -> Option<&[Node]> {
         match &self.value {
             Value::List(list) => Some(list),
             _ => None,
@@ -142,7 +147,7 @@ impl Node {
     }
 
     /// The elements of a list, or the one value that stands in place of a list.
-    pub(in super::super) fn elements(&self) -> &[Node] {
+    pub fn elements(&self) -> &[Node] {
         self.list().unwrap_or(std::slice::from_ref(self))
     }
 }

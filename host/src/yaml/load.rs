@@ -6,31 +6,28 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::super::finding::{Finding, Place};
 use super::node::{Entry, Map, Node, Value};
+use super::problem::{Place, Problem};
 use crate::diagnostic::Position;
 
 /// A larger file is refused: GitLab's own limit.
-pub(in super::super) const MAX_BYTES: usize = 2 << 20;
+pub const MAX_BYTES: usize = 2 << 20;
 /// Deeper nesting is refused: GitLab's own limit.
 const MAX_DEPTH: usize = 100;
 /// More values, aliases expanded, are refused.
 const MAX_VALUES: usize = 200_000;
 
-/// The rule that says so where a file can't be read.
-const RULE: &str = "yaml";
-
 /// One document of a file.
 #[derive(Debug)]
-pub(in super::super) struct Document {
+pub struct Document {
     /// The value at its top.
-    pub(in super::super) root: Node,
+    pub root: Node,
     /// Keys that stand twice in a mapping: the second place, the first one, and the key. The last one counts.
-    pub(in super::super) duplicates: Vec<(Place, Place, Arc<str>)>,
+    pub duplicates: Vec<(Place, Place, Arc<str>)>,
 }
 
-/// Reads every document of a file. The finding says what is wrong with it, and where.
-pub(in super::super) fn load(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Document>, Box<Finding>> {
+/// Reads every document of a file. The problem says what is wrong with it, and where.
+pub fn load(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Document>, Box<Problem>> {
     let text = text(file, bytes)?;
     let mut loader = Loader { file: Arc::clone(file), ..Loader::default() };
     let mut parser = Parser::new_from_str(text);
@@ -42,25 +39,25 @@ pub(in super::super) fn load(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Docume
     Ok(loader.documents)
 }
 
-fn text<'a>(file: &Arc<str>, bytes: &'a [u8]) -> Result<&'a str, Box<Finding>> {
+fn text<'a>(file: &Arc<str>, bytes: &'a [u8]) -> Result<&'a str, Box<Problem>> {
     let start = Place::start_of(file);
     if bytes.len() > MAX_BYTES {
         let message = format!("the file is larger than {} MiB", MAX_BYTES >> 20);
-        return Err(Box::new(Finding::error(RULE, &start, message)));
+        return Err(Box::new(Problem::new(&start, message)));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         let position = Position { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
-        let finding = Finding::error(RULE, &Place { position, ..start }, "the file is not UTF-8 text");
+        let problem = Problem::new(&Place { position, ..start }, "the file is not UTF-8 text");
         Box::new(match bytes {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => finding.hint("it looks like UTF-16: save it as UTF-8"),
-            _ => finding.hint("save it as UTF-8"),
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => problem.hint("it looks like UTF-16: save it as UTF-8"),
+            _ => problem.hint("save it as UTF-8"),
         })
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-fn syntax(file: &Arc<str>, text: &str, error: &ScanError) -> Box<Finding> {
+fn syntax(file: &Arc<str>, text: &str, error: &ScanError) -> Box<Problem> {
     let position = position(error.marker());
     let line = text.lines().nth(position.line.saturating_sub(1) as usize).unwrap_or_default();
     let place = Place { file: Arc::clone(file), position };
@@ -68,14 +65,14 @@ fn syntax(file: &Arc<str>, text: &str, error: &ScanError) -> Box<Finding> {
     if error.info().contains("recursion limit") {
         return too_deep(&place);
     }
-    let finding = Finding::error(RULE, &place, format!("this is not YAML: {}", error.info()));
+    let problem = Problem::new(&place, format!("this is not YAML: {}", error.info()));
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
     Box::new(if indent.contains('\t') || error.info().contains("tab") {
-        finding.hint("indent with spaces: YAML allows no tabs there")
+        problem.hint("indent with spaces: YAML allows no tabs there")
     } else if line.contains(": ") && (line.contains('{') || line.contains('*') || line.matches(": ").count() > 1) {
-        finding.hint("text with `: `, braces or asterisks needs quotes around it")
+        problem.hint("text with `: `, braces or asterisks needs quotes around it")
     } else {
-        finding
+        problem
     })
 }
 
@@ -136,7 +133,7 @@ impl Loader {
         Place { file: Arc::clone(&self.file), position: position(marker) }
     }
 
-    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Box<Finding>> {
+    fn take(&mut self, event: Event<'_>, place: Place) -> Result<(), Box<Problem>> {
         match event {
             Event::SequenceStart(anchor, tag) => self.begin(place, anchor, tag.as_deref(), Content::List(Vec::new())),
             Event::MappingStart(anchor, tag) => {
@@ -159,7 +156,7 @@ impl Loader {
             }
             Event::Alias(id) => {
                 let Some((node, size)) = self.anchors.get(&id).cloned() else {
-                    return Err(Box::new(Finding::error(RULE, &place, "an alias stands within what it stands for")));
+                    return Err(Box::new(Problem::new(&place, "an alias stands within what it stands for")));
                 };
                 if self.open.len() + size.depth > MAX_DEPTH {
                     return Err(too_deep(&place));
@@ -173,7 +170,7 @@ impl Loader {
         }
     }
 
-    fn begin(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Box<Finding>> {
+    fn begin(&mut self, place: Place, anchor: usize, tag: Option<&Tag>, content: Content) -> Result<(), Box<Problem>> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(&place));
         }
@@ -182,17 +179,17 @@ impl Loader {
         Ok(())
     }
 
-    fn count(&mut self, values: usize, place: &Place) -> Result<(), Box<Finding>> {
+    fn count(&mut self, values: usize, place: &Place) -> Result<(), Box<Problem>> {
         self.values = self.values.saturating_add(values);
         if self.values > MAX_VALUES {
             let message = format!("the file has more than {MAX_VALUES} values once its aliases are expanded");
-            return Err(Box::new(Finding::error(RULE, place, message)));
+            return Err(Box::new(Problem::new(place, message)));
         }
         Ok(())
     }
 
     /// A value is complete: it goes into what is open, or is a document.
-    fn put(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Box<Finding>> {
+    fn put(&mut self, node: Node, anchor: usize, size: Size) -> Result<(), Box<Problem>> {
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
@@ -218,16 +215,16 @@ impl Loader {
     }
 }
 
-fn too_deep(place: &Place) -> Box<Finding> {
-    Box::new(Finding::error(RULE, place, format!("the file nests deeper than {MAX_DEPTH} levels")))
+fn too_deep(place: &Place) -> Box<Problem> {
+    Box::new(Problem::new(place, format!("the file nests deeper than {MAX_DEPTH} levels")))
 }
 
-fn key_of(node: &Node) -> Result<(Arc<str>, Place), Box<Finding>> {
+fn key_of(node: &Node) -> Result<(Arc<str>, Place), Box<Problem>> {
     match &node.value {
         Value::Scalar { text, .. } => Ok((Arc::clone(text), node.place.clone())),
         _ => {
-            let finding = Finding::error(RULE, &node.place, "a key must be a text");
-            Err(Box::new(finding.hint("a text that begins with `{` or `[` needs quotes around it")))
+            let problem = Problem::new(&node.place, "a key must be a text");
+            Err(Box::new(problem.hint("a text that begins with `{` or `[` needs quotes around it")))
         }
     }
 }
@@ -236,14 +233,14 @@ fn own_tag(tag: &Tag) -> Option<Arc<str>> {
     (tag.handle == "!").then(|| Arc::from(tag.suffix.as_str()))
 }
 
-fn close(open: Open) -> Result<Node, Box<Finding>> {
+fn close(open: Open) -> Result<Node, Box<Problem>> {
     let Open { place, tag, content, .. } = open;
     let value = match content {
         Content::List(items) => Value::List(items.into()),
         Content::Map { mut map, merged, .. } => {
             for node in merged.iter().flat_map(Node::elements) {
                 let Some(other) = node.map() else {
-                    return Err(Box::new(Finding::error(RULE, &node.place, "`<<` takes a mapping or a list of them")));
+                    return Err(Box::new(Problem::new(&node.place, "`<<` takes a mapping or a list of them")));
                 };
                 for entry in other.iter() {
                     if map.entry(&entry.key).is_none() {
