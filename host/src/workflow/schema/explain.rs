@@ -18,7 +18,13 @@ pub(super) fn explain(error: &ValidationError<'_>, schema: &Value, problems: &mu
         }
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => match only_branch(context, pointer) {
             Some(branch) => branch.iter().for_each(|error| explain(error, schema, problems)),
-            None => problems.push(at(no_branch(context, pointer, error.instance()), None)),
+            None => {
+                let (message, hint) = match named_values(context, pointer) {
+                    Some(values) => not_among(&Value::Array(values), error.instance()),
+                    None => (no_branch(context, pointer, error.instance()), None),
+                };
+                problems.push(at(message, hint));
+            }
         },
         Kind::Enum { options } => {
             let (message, hint) = not_among(options, error.instance());
@@ -126,6 +132,19 @@ fn only_branch<'e>(
 
 fn is_type_error(error: &ValidationError<'_>, pointer: &str) -> bool {
     matches!(error.kind(), Kind::Type { .. } | Kind::FalseSchema) && error.instance_path().as_str() == pointer
+}
+
+/// The values of a choice in which each stands with its own description.
+fn named_values(context: &[Vec<ValidationError<'static>>], pointer: &str) -> Option<Vec<Value>> {
+    let value = |branch: &Vec<ValidationError<'static>>| {
+        branch.iter().find_map(|error| match error.kind() {
+            Kind::Constant { expected_value } if error.instance_path().as_str() == pointer => {
+                Some(Value::clone(expected_value))
+            }
+            _ => None,
+        })
+    };
+    context.iter().map(value).collect()
 }
 
 /// What to say when a value fits none of several branches.

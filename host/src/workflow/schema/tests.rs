@@ -16,6 +16,13 @@ fn schema() -> Value {
             "script": { "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] },
             "env": { "type": "object", "additionalProperties": { "type": "string" } },
             "list": { "type": "array", "minItems": 1, "uniqueItems": true, "items": { "$ref": "#/$defs/item" } },
+            "mode": { "anyOf": [
+                { "oneOf": [
+                    { "type": "string", "const": "fast", "description": "Soon." },
+                    { "type": "string", "const": "thorough", "description": "Well." }
+                ] },
+                { "type": "null" }
+            ] },
             "maybe": { "anyOf": [{ "$ref": "#/$defs/item" }, { "type": "null" }] }
         },
         "$defs": { "item": {
@@ -50,11 +57,15 @@ fn each_error_says_where_what_and_what_next() {
             json!({ "message": "x", "levle": "info", "zzz": 1 }),
             vec![
                 "#/levle is not known here | did you mean `level`?",
-                "#/zzz is not known here | there are `message`, `level`, `count`, `url`, `tag`, `script`, `env`, `list`, `maybe`",
+                "#/zzz is not known here | there are `message`, `level`, `count`, `url`, `tag`, `script`, `env`, `list`, `mode`, `maybe`",
             ],
         ),
         (json!({ "message": 3 }), vec!["/message must be a string, not a number"]),
         (json!({ "message": "" }), vec!["/message must not be empty"]),
+        (
+            json!({ "message": "x", "mode": "thorugh" }),
+            vec!["/mode must be one of \"fast\", \"thorough\" | did you mean \"thorough\"?"],
+        ),
         (
             json!({ "message": "x", "level": "warnin" }),
             vec!["/level must be one of \"info\", \"warning\", \"error\" | did you mean \"warning\"?"],
