@@ -1,5 +1,7 @@
 //! What a step type says of itself: the document that a component's `describe` returns.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,6 +29,24 @@ pub struct Description {
     /// An attempt that was cut off may run again: doing it twice is the same as doing it once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idempotent: bool,
+    /// What of its config may stand in the project's settings, once for all steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SettingsRequest>,
+}
+
+/// Which entry of `.shiro/config.yaml` fills in what a step's config leaves out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsRequest {
+    /// The section: a mapping of names to entries, e.g. `models`.
+    pub section: String,
+    /// The config's key that names the entry; without it, the entry `default`, or the only one.
+    pub selected_by: String,
+    /// A key of the config that says itself what the entry would: with it, and no entry named, there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless: Option<String>,
+    /// Keys of an entry that have another name in the config.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
 }
 
 fn anything() -> Value {

@@ -25,6 +25,7 @@ mod policy;
 mod project;
 mod retry;
 mod run;
+mod settings;
 mod shared_data;
 mod start;
 mod state;

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use super::args::WorkflowArgs;
 use super::args::plugin::PluginDirs;
 use super::error::{CliError, PLUGIN, USAGE};
-use super::policy;
+use super::{policy, settings};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::id::StepType;
 use crate::package::{Kind, PackageError, Packages};
@@ -48,11 +48,14 @@ impl Project {
         let given = given_inputs(args)?;
         let policies = policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?;
         let (workflow, mut problems) = workflow::parse(&source);
-        let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
+        let Some(mut workflow) = workflow else { return Err(refused(&source, problems, &[])) };
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
         let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
         let catalog = catalog(&args.dirs, &policies)?.for_attempts(jobs);
         let (types, known, faults) = load_types(&catalog, &workflow)?;
+        if known.loaded.values().any(|info| info.description.settings.is_some()) {
+            problems.extend(workflow::settings::apply(&mut workflow, &known, &settings::load(args)?));
+        }
         problems.extend(workflow::validate(&workflow, &known));
         let invalid = |problems: &[Diagnostic]| problems.iter().any(|problem| problem.severity == Severity::Error);
         let plan = match Plan::build(workflow) {

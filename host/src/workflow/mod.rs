@@ -18,6 +18,7 @@ mod locate;
 pub mod model;
 mod parse;
 pub mod schema;
+pub mod settings;
 pub mod source;
 pub mod suggest;
 pub mod template;

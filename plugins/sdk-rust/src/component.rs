@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
 use crate::bindings::shiro::step::types::FailureKind as WireKind;
-use crate::{Failure, FailureKind, Permissions, Step};
+use crate::{Failure, FailureKind, Permissions, Settings, Step};
 
 pub use crate::bindings;
 pub use crate::bindings::export_component;
@@ -64,6 +64,8 @@ struct Description<'a> {
     permissions: Permissions,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     idempotent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<Settings>,
 }
 
 /// The description document of a step type.
@@ -78,6 +80,7 @@ pub fn describe<S: Step>(version: &str) -> String {
         output_schema: schema::<S::Output>(settings().for_serialize().into_generator()),
         permissions: S::permissions(),
         idempotent: S::IDEMPOTENT,
+        settings: S::settings(),
     };
     serde_json::to_string(&description).expect("the keys of a description are strings")
 }

@@ -53,6 +53,7 @@
 pub mod bindings;
 mod failure;
 mod permissions;
+mod settings;
 mod step;
 mod text;
 mod timeout;
@@ -68,6 +69,7 @@ pub mod component;
 
 pub use failure::{Failure, FailureKind};
 pub use permissions::{Limits, Permissions};
+pub use settings::Settings;
 pub use step::Step;
 pub use text::Text;
 pub use timeout::{Timeout, show_duration};

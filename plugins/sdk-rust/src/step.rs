@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Failure, Permissions};
+use crate::{Failure, Permissions, Settings};
 
 /// A step type. Its version is the crate's.
 pub trait Step {
@@ -29,6 +29,11 @@ pub trait Step {
     /// What it asks for. Nothing by default.
     fn permissions() -> Permissions {
         Permissions::default()
+    }
+
+    /// What of its config may stand in the project's settings, once for all steps. Nothing by default.
+    fn settings() -> Option<Settings> {
+        None
     }
 
     /// Runs one attempt. It happens in a fresh instance: nothing is left of an earlier one.

@@ -37,6 +37,10 @@ pub struct WorkflowFlags {
     /// An operator's policy, as for `shiro run`: what is approved holds for it too.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub policy: Option<PathBuf>,
+
+    /// The project's settings, as for `shiro run`.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
 }
 
 impl WorkflowFlags {
@@ -47,6 +51,7 @@ impl WorkflowFlags {
             workflow: self.workflow.clone(),
             dirs: self.dirs.clone(),
             policy: self.policy.clone(),
+            config: self.config.clone(),
             input: Vec::new(),
             input_file: Vec::new(),
         }

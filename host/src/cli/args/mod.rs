@@ -135,6 +135,10 @@ pub struct WorkflowArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub policy: Option<PathBuf>,
 
+    /// The project's settings, for step types that take some. Default: config.yaml in the shiro directory.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+
     /// Give an input a value. May be given several times.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_value)]
     pub input: Vec<(String, String)>,
