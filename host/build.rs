@@ -36,6 +36,10 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-data-delete", "data.delete", &[]),
     ("shiro-plugin-data-exists", "data.exists", &[]),
     ("shiro-plugin-data-list", "data.list", &[]),
+    ("shiro-plugin-ai-generate", "ai.generate", &[]),
+    ("shiro-plugin-json", "json", &[]),
+    ("shiro-plugin-template", "template", &[]),
+    ("shiro-plugin-file", "file", &[]),
 ];
 
 fn main() -> ExitCode {

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod ai;
 mod approval;
 mod approvals;
 mod carry;
@@ -28,6 +29,7 @@ mod http_step;
 mod identity;
 mod init;
 mod languages;
+mod local_steps;
 mod notify;
 mod plugin_run;
 mod plugin_test;
