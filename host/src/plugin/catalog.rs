@@ -231,7 +231,8 @@ impl Catalog {
             }
             None => None,
         };
-        let fingerprint = || signed.as_deref().map_or_else(|| content.fingerprint(), |bytes| Ok(Fingerprint::of(bytes)));
+        let fingerprint =
+            || signed.as_deref().map_or_else(|| content.fingerprint(), |bytes| Ok(Fingerprint::of(bytes)));
         let kept = self.compiler.kept(runtime.engine(), fingerprint)?;
         let (fitted, known) = match kept {
             Some((component, known)) => {
