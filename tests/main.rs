@@ -42,4 +42,5 @@ mod shell;
 mod state;
 mod stores;
 mod tidy;
+mod types;
 mod validation;

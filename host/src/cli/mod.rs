@@ -25,12 +25,14 @@ mod policy;
 mod project;
 mod retry;
 mod run;
+mod schema;
 mod settings;
 mod shared_data;
 mod start;
 mod state;
 mod status;
 mod store;
+mod types;
 mod validate;
 mod version;
 
@@ -93,6 +95,8 @@ fn execute(cli: Cli) -> Exit {
         Verb::Graph(args) => graph::graph(&args, &mut out),
         Verb::Init(args) => init::init(&args, &mut out),
         Verb::Ci(verb) => ci_files::ci(&verb, &mut out),
+        Verb::Types(args) => types::types(&args, &mut out),
+        Verb::Schema(args) => schema::schema(&args, &mut out),
         Verb::Data(verb) => data::data(&verb, &Environment::of_process(), &mut out),
         Verb::Set(args) => data::data(&DataVerb::Set(args), &Environment::of_process(), &mut out),
         Verb::Get(args) => data::data(&DataVerb::Get(args), &Environment::of_process(), &mut out),

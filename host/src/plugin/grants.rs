@@ -36,6 +36,11 @@ pub fn builtin_name(name: &str) -> Option<&'static str> {
     builtin::find(name).map(|built_in| built_in.name)
 }
 
+/// The other names of a built-in type.
+pub fn aliases(name: &str) -> &'static [&'static str] {
+    builtin::find(name).map(|built_in| built_in.aliases).unwrap_or_default()
+}
+
 fn subject<'a>(loaded: &'a LoadedType, step: Option<&'a Permissions>) -> Subject<'a> {
     Subject {
         step_type: policy_name(loaded),

@@ -53,7 +53,7 @@ pub use catalog::{Catalog, KnownType};
 pub use compile::{COMPILE_VERB, Compiler, compile_main};
 pub use error::PluginError;
 pub use file::check_new_name;
-pub use grants::{builtin_name, grants_for, grants_for_any_config, may_have_effects};
+pub use grants::{aliases, builtin_name, grants_for, grants_for_any_config, may_have_effects};
 pub use loaded::{LoadedType, Source};
 pub use recording::{Exchange, HttpError, RecordedProcess, RecordedRequest, RecordedResponse, Recording};
 pub use runner::{RunnerOptions, SandboxRunner};

@@ -25,6 +25,8 @@ pub mod template;
 mod validate;
 
 pub use parse::parse;
+#[cfg(test)]
+pub(crate) use parse::{STEP_FIELDS, WORKFLOW_FIELDS};
 pub(crate) use parse::{fields, permissions};
 pub use source::Source;
 pub use validate::{StepTypes, TypeInfo, validate};

@@ -7,6 +7,7 @@ pub mod graph;
 pub mod init;
 pub mod plugin;
 pub mod state;
+pub mod types;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use self::graph::GraphArgs;
 use self::init::InitArgs;
 use self::plugin::{PluginDirs, PluginVerb};
 use self::state::{JournalArgs, StateArgs, StateVerb};
+use self::types::{SchemaArgs, TypesArgs};
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -83,6 +85,10 @@ pub enum Verb {
     /// Write the CI file that runs a workflow.
     #[command(subcommand)]
     Ci(CiVerb),
+    /// List the step types, or document one: its config, its output, what it asks for.
+    Types(TypesArgs),
+    /// Print the JSON Schema of a workflow with every step type's config, for editors.
+    Schema(SchemaArgs),
     /// Store, show, delete and list the workflow's shared data.
     #[command(subcommand)]
     Data(DataVerb),

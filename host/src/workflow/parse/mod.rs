@@ -10,13 +10,16 @@ mod tests;
 use serde_json::{Map, Value};
 
 use self::fields::Fields;
+#[cfg(test)]
+pub(crate) use self::step::STEP_FIELDS;
 use self::step::Steps;
 use super::model::{Input, OutputFormat, Settings, Workflow};
 use super::source::Source;
 use super::{digest, inputs, json};
 use crate::diagnostic::{Diagnostic, Place};
 
-const WORKFLOW_FIELDS: &[&str] = &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps"];
+pub(crate) const WORKFLOW_FIELDS: &[&str] =
+    &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps"];
 const SETTINGS_FIELDS: &[&str] = &["quiet_mode", "jobs", "save_results", "output_format"];
 
 /// More steps at once than this are a mistake.

@@ -14,7 +14,7 @@ use crate::workflow::condition::Condition;
 use crate::workflow::model::{Retry, Step};
 use crate::workflow::{digest, json, suggest};
 
-const STEP_FIELDS: &[&str] = &[
+pub(crate) const STEP_FIELDS: &[&str] = &[
     "id",
     "type",
     "config",
