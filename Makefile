@@ -11,7 +11,7 @@ LOCKED ?= --locked
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-tools torture bench fmt fmt-check lint deny wit ci install clean
+.PHONY: help setup build run test test-tools torture bench fmt fmt-check lint deny wit docs ci install clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
@@ -56,6 +56,9 @@ deny: ## Check licences, sources and bans of all dependencies
 wit: ## Take the WASI interfaces from the runtime's own copy, and say what changed
 	@dir=$$($(CARGO) metadata $(LOCKED) --format-version 1 | python3 -c "import json, os, sys; print(next(os.path.dirname(p['manifest_path']) for p in json.load(sys.stdin)['packages'] if p['name'] == 'wasmtime-wasi-http'))") && \
 		cp "$$dir"/wit/deps/*.wit wit/deps/ && git diff --stat --exit-code wit/deps
+
+docs: setup ## Write the generated part of docs/steps/ from what the step types say of themselves
+	SHIRO_WRITE_DOCS=1 $(CARGO) test $(LOCKED) --workspace --test integration -- every_step_type_has_its_page
 
 ci: fmt-check lint deny test ## What CI runs
 

@@ -17,6 +17,7 @@ mod data;
 mod data_languages;
 mod data_steps;
 mod docs;
+mod docs_steps;
 mod engine;
 mod faults;
 mod git_diff;

@@ -12,7 +12,9 @@ fn every_type_is_listed_with_its_summary() {
     project.install_guest("greet", "my.greet");
     project.write(".shiro/plugins/broken.step.wasm", "no component");
     let listed = project.shiro("types").exits(0);
-    for line in ["print", "data.load", "Another name of shell.", "my.greet", "broken.step  can't be loaded:"] {
+    for line in
+        ["print", "data.load", "Another name of shell.", "my.greet", "can't be loaded: .shiro/plugins/broken.step.wasm"]
+    {
         assert!(listed.stdout.contains(line), "{line}\n{}", listed.all());
     }
     let listed: Value = serde_json::from_str(&project.shiro("types -json").exits(0).stdout).expect("JSON");
@@ -51,8 +53,8 @@ fn the_schema_takes_every_workflow_that_is_shown() {
     let project = Project::new();
     let validator = validator(&project);
     let mut workflows: Vec<(String, Value)> = Vec::new();
-    for file in ["docs/workflow.md", "docs/approvals.md", "docs/data.md"] {
-        let text = fs::read_to_string(repository().join(file)).expect("read");
+    for file in ["workflow.md", "approvals.md", "data.md", "steps/http.md", "steps/gitlab.md"] {
+        let text = fs::read_to_string(repository().join("docs").join(file)).expect("read");
         for block in text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             workflows.push((file.to_owned(), serde_json::from_str(block).expect("JSON")));
         }
@@ -90,6 +92,43 @@ fn the_schema_refuses_what_validate_refuses() {
             step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "permissions": { "netwerk": [] } })),
             false,
         ),
+        (
+            step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "if": true, "timeout": null,
+                "x-why": 1, "depends_on": null, "retry": { "max_attempts": 3, "backoff": null, "$schema": "y" },
+                "approval": { "required": 1, "approvers": ["ann", "group:ops"], "self": false, "expires": "1h 30m",
+                    "on_expire": "reject", "form": { "type": "object" }, "bind": ["k8s"], "x-why": 2 },
+                "permissions": { "store": [{ "scope": "run", "keys": "a/*", "access": "read", "x-why": 3 }],
+                    "network": null, "limits": { "memory_mib": 64, "store_mib": null } } })),
+            true,
+        ),
+        (step(json!({ "id": "-a", "type": "print", "config": { "message": "x" } })), false),
+        (step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "retry": { "backoff": 0.5 } })), false),
+        (
+            step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "approval": { "reqired": 2 } })),
+            false,
+        ),
+        (
+            step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "approval": { "required": 0 } })),
+            false,
+        ),
+        (step(json!({ "id": "a", "type": "print", "config": { "message": "x" }, "if": 1 })), false),
+        (
+            step(json!({ "id": "a", "type": "print", "config": { "message": "x" },
+                "permissions": { "store": [{ "scope": "all", "keys": "a" }] } })),
+            false,
+        ),
+        (
+            step(json!({ "id": "a", "type": "print", "config": { "message": "x" },
+                "permissions": { "limits": { "memory_mb": 64 } } })),
+            false,
+        ),
+        (
+            json!({ "name": "w", "settings": { "output_format": "xml" }, "steps": [
+            { "id": "a", "type": "print", "config": { "message": "x" } }] }),
+            false,
+        ),
+        (step(json!({ "id": "a", "type": "ai.generate", "config": { "prompt": "x", "temperature": 3 } })), false),
+        (step(json!({ "id": "a", "type": "gitlab", "config": { "operation": "post_comment" } })), false),
         (json!({ "name": "w", "steps": [] }), false),
         (json!({ "steps": [{ "id": "a", "type": "print", "config": { "message": "x" } }] }), false),
     ] {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::plugin::PluginDirs;
+use super::plugin::{OperatorArgs, PluginDirs};
 
 /// Flags of `shiro types`.
 #[derive(Debug, Args)]
@@ -22,6 +22,10 @@ pub struct TypesArgs {
     /// Where step components are.
     #[command(flatten)]
     pub dirs: PluginDirs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }
 
 /// Flags of `shiro schema`.
@@ -30,4 +34,8 @@ pub struct SchemaArgs {
     /// Where step components are.
     #[command(flatten)]
     pub dirs: PluginDirs,
+
+    /// Whose word holds besides the repository's.
+    #[command(flatten)]
+    pub operator: OperatorArgs,
 }

@@ -75,7 +75,7 @@ fn packages(shiro_dir: &Path, operator: &OperatorArgs) -> Result<Packages, CliEr
 }
 
 /// A project's step types, under the policies that hold there.
-fn catalog(dirs: &PluginDirs, operator: &OperatorArgs) -> Result<(Catalog, Policies), CliError> {
+pub(super) fn catalog(dirs: &PluginDirs, operator: &OperatorArgs) -> Result<(Catalog, Policies), CliError> {
     let policies = policy::load(&dirs.shiro_dir, operator.policy.as_deref())?;
     Ok((project::catalog(dirs, &policies)?, policies))
 }

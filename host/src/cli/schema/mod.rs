@@ -1,13 +1,18 @@
 //! `shiro schema`: the JSON Schema of a workflow, with the config of every step type there is, for editors.
 
+mod lenient;
+
 use std::io::Write;
 
 use serde_json::{Value, json};
 
 use super::Exit;
 use super::args::types::SchemaArgs;
-use super::project::{catalog, plugin_error};
+use super::plugin;
+use super::project::plugin_error;
 use crate::description::Description;
+use crate::secret::visible::visible;
+use crate::workflow::schema::Validator;
 
 /// What a workflow is but for its types' configs.
 const WORKFLOW: &str = include_str!("workflow.json");
@@ -16,14 +21,18 @@ const POLICY: &str = include_str!("../../../../docs/policy.schema.json");
 
 /// Prints it. A type that can't be loaded may have any config; why is said on standard error.
 pub(super) fn schema(args: &SchemaArgs, out: &mut dyn Write) -> Exit {
-    let catalog = catalog(&args.dirs)?;
+    let (catalog, _) = plugin::catalog(&args.dirs, &args.operator)?;
     let names = catalog.names().map_err(plugin_error)?;
     let mut types = Vec::new();
     for (step_type, loaded) in catalog.load_all(names.into_iter().map(|known| known.step_type)) {
         let description = match loaded {
             Ok(loaded) => Some(loaded.description().clone()),
             Err(error) => {
-                let _ = writeln!(std::io::stderr(), "warning: {}", plugin_error(error));
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "warning: {step_type} may have any config: {}",
+                    visible(&error.message)
+                );
                 None
             }
         };
@@ -40,60 +49,62 @@ fn workflow_schema(types: &[(String, Option<Description>)]) -> Value {
     for name in ["permissions", "limit"] {
         schema["$defs"][name] = policy["$defs"][name].clone();
     }
+    lenient::as_it_is_read(&mut schema);
+    let mut rules = Vec::new();
+    for (name, config) in
+        types.iter().filter_map(|(name, description)| Some((name, config(name, description.as_ref()?)?)))
+    {
+        rules.push(rule(name, &config));
+        schema["$defs"][definition(name)] = config;
+    }
     let step = &mut schema["$defs"]["step"];
-    let choices: Vec<Value> = types
-        .iter()
-        .map(|(name, description)| match description {
-            Some(description) => json!({ "const": name, "description": description.summary }),
-            None => json!({ "const": name }),
-        })
-        .collect();
-    step["properties"]["type"]["oneOf"] = Value::Array(choices);
-    let rules = types.iter().filter_map(|(name, description)| rule(name, description.as_ref()?));
-    step["allOf"] = rules.collect();
+    let choices = types.iter().map(|(name, description)| match description {
+        Some(description) => json!({ "const": name, "description": description.summary }),
+        None => json!({ "const": name }),
+    });
+    step["properties"]["type"]["oneOf"] = choices.collect();
+    step["allOf"] = Value::Array(rules);
     schema
 }
 
-/// What holds for the steps of a type. `None` for one that takes anything.
-fn rule(name: &str, description: &Description) -> Option<Value> {
-    let mut config = description.config_schema.clone();
-    // The whole is one schema.
-    config.as_object_mut()?.shift_remove("$schema");
-    let needs_config = config.get("required").and_then(Value::as_array).is_some_and(|required| !required.is_empty());
-    let mut then = json!({ "properties": { "config": templated(config, true) } });
-    if needs_config {
-        then["required"] = json!(["config"]);
-    }
-    Some(json!({ "if": { "properties": { "type": { "const": name } }, "required": ["type"] }, "then": then }))
+/// Where a type's config is described, within the whole.
+fn definition(name: &str) -> String {
+    format!("config-{name}")
 }
 
-/// The same where a template may stand for each value in it.
-fn templated(mut schema: Value, whole: bool) -> Value {
-    let Some(members) = schema.as_object_mut() else { return schema };
-    for name in ["properties", "patternProperties"] {
-        for property in
-            members.get_mut(name).and_then(Value::as_object_mut).into_iter().flat_map(|all| all.values_mut())
-        {
-            *property = templated(property.take(), false);
+/// What holds for the steps of a type.
+fn rule(name: &str, config: &Value) -> Value {
+    let reference = format!("#/$defs/{}", definition(name));
+    let mut then = json!({ "properties": { "config": { "$ref": reference } } });
+    if config.get("required").and_then(Value::as_array).is_some_and(|required| !required.is_empty()) {
+        then["required"] = json!(["config"]);
+    }
+    json!({ "if": { "properties": { "type": { "const": name } }, "required": ["type"] }, "then": then })
+}
+
+/// A type's config as a workflow may write it. `None` where any config has to be let through: the schema says nothing, or
+/// refers to its parts in ways that don't survive being part of another one.
+fn config(name: &str, description: &Description) -> Option<Value> {
+    let mut config = description.config_schema.clone();
+    let members = config.as_object_mut()?;
+    // The whole is one schema.
+    members.shift_remove("$schema");
+    if description.settings.is_some() {
+        // The project's settings may say what the step does not.
+        for requirement in ["required", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "minProperties"] {
+            members.shift_remove(requirement);
         }
     }
-    for name in ["items", "additionalProperties"] {
-        if let Some(inner) = members.get_mut(name).filter(|inner| inner.is_object()) {
-            *inner = templated(inner.take(), false);
-        }
+    let config = lenient::templated(config, true);
+    let own = config.to_string();
+    if ["\"$id\"", "\"$anchor\"", "\"$dynamicAnchor\"", "\"$dynamicRef\""].iter().any(|key| own.contains(key)) {
+        return None;
     }
-    if whole || members.is_empty() {
-        return schema;
-    }
-    // What it says of itself is for whoever looks at the key.
-    let said = ["description", "default"].map(|name| (name, members.get(name).cloned()));
-    let mut either = json!({ "anyOf": [schema, { "type": "string", "pattern": r"\{\{" }] });
-    for (name, value) in said {
-        if let Some(value) = value {
-            either[name] = value;
-        }
-    }
-    either
+    let name = definition(name);
+    let place = format!("#/$defs/{name}");
+    let config = lenient::moved(config, &place);
+    let whole = json!({ "$ref": place, "$defs": { name: &config } });
+    Validator::new(&whole).is_ok().then_some(config)
 }
 
 fn embedded(text: &str) -> Value {
@@ -144,6 +155,45 @@ mod tests {
         }
         assert!(!validator.is_valid(&json!({ "name": "w", "steps": [] })));
         assert!(!validator.is_valid(&json!({ "steps": [{ "id": "x", "type": "broken" }] })));
+    }
+
+    #[test]
+    fn what_a_config_refers_to_is_found_in_the_whole() {
+        let description = |config: Value| -> Description {
+            serde_json::from_value(json!({ "name": "a", "version": "1", "summary": "A.", "config_schema": config }))
+                .unwrap()
+        };
+        let referring = json!({
+            "properties": { "n": { "$ref": "#/$defs/small" }, "more": { "$ref": "#" } },
+            "$defs": { "small": { "type": "integer", "maximum": 9 } }
+        });
+        let dangling = json!({ "properties": { "n": { "$ref": "#/nowhere" } } });
+        let types = [("a".to_owned(), Some(description(referring))), ("b".to_owned(), Some(description(dangling)))];
+        let validator = jsonschema::validator_for(&workflow_schema(&types)).unwrap();
+        for (step_type, config, valid) in [
+            ("a", json!({ "n": 9, "more": { "n": 1 } }), true),
+            ("a", json!({ "n": "{{ inputs.n }}" }), true),
+            ("a", json!({ "n": 10 }), false),
+            ("a", json!({ "more": { "n": 10 } }), false),
+            ("b", json!({ "n": 10 }), true),
+        ] {
+            let workflow = json!({ "name": "w", "steps": [{ "id": "x", "type": step_type, "config": config }] });
+            assert_eq!(validator.is_valid(&workflow), valid, "{workflow}");
+        }
+    }
+
+    #[test]
+    fn settings_may_say_what_a_step_does_not() {
+        let description = serde_json::from_value(json!({
+            "name": "a", "version": "1", "summary": "A.",
+            "config_schema": { "properties": { "model": { "type": "string" }, "use": {} }, "required": ["model"] },
+            "settings": { "section": "models", "selected_by": "use" }
+        }));
+        let validator = jsonschema::validator_for(&workflow_schema(&[("a".to_owned(), description.ok())])).unwrap();
+        let valid = |config: Value| {
+            validator.is_valid(&json!({ "name": "w", "steps": [{ "id": "x", "type": "a", "config": config }] }))
+        };
+        assert!(valid(json!({ "use": "fast" })) && !valid(json!({ "model": 1 })));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) struct Document<'a> {
 }
 
 impl Document<'_> {
-    /// Plain text. What a component says of itself can't command the terminal.
+    /// Plain text.
     pub(super) fn text(&self) -> String {
         let Description { version, summary, config_schema, output_schema, .. } = self.description;
         let mut text = format!("{} {version}: {summary}\n", self.name);
@@ -42,21 +42,21 @@ impl Document<'_> {
         for line in self.asks() {
             let _ = writeln!(text, "  {line}");
         }
-        text.lines().map(|line| visible(line).into_owned() + "\n").collect()
+        shown(&text)
     }
 
     /// A page of Markdown.
     pub(super) fn markdown(&self) -> String {
         let Description { summary, config_schema, output_schema, idempotent, .. } = self.description;
         let mut page = format!("# `{}`\n\n{summary}\n", self.name);
+        page.push_str("\n## Config\n\n");
         if !self.aliases.is_empty() {
             let names: Vec<String> = self.aliases.iter().map(|name| format!("`{name}`")).collect();
-            let _ = writeln!(page, "\nAlso called {}.", names.join(", "));
+            let _ = writeln!(page, "The type is also called {}.\n", names.join(", "));
         }
         if let Some(more) = note(config_schema) {
-            let _ = writeln!(page, "\n{more}");
+            let _ = writeln!(page, "{more}\n");
         }
-        page.push_str("\n## Config\n\n");
         table(&mut page, &keys(config_schema), true);
         page.push_str("\n## Output\n\n");
         table(&mut page, &keys(output_schema), false);
@@ -67,7 +67,7 @@ impl Document<'_> {
         if *idempotent {
             page.push_str("\nA step that was cut off runs again by itself when the run goes on: it is idempotent.\n");
         }
-        page
+        shown(&page)
     }
 
     /// What it asks for, one line each.
@@ -78,6 +78,11 @@ impl Document<'_> {
         }
         lines.into_iter().map(|(kind, what)| format!("{kind}: {what}")).collect()
     }
+}
+
+/// What a component says of itself can't command the terminal.
+fn shown(text: &str) -> String {
+    text.lines().map(|line| visible(line).into_owned() + "\n").collect()
 }
 
 /// What a schema as a whole says.
@@ -127,7 +132,7 @@ fn table(page: &mut String, keys: &[Key], config: bool) {
 }
 
 /// Text that stays in its cell.
-fn cell_of(text: &str) -> String {
+pub(super) fn cell_of(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
@@ -156,7 +161,7 @@ mod tests {
         for line in [
             "# `a.b`",
             "Does b.",
-            "Also called `b`.",
+            "The type is also called `b`.",
             "| `url` | string | **required** | Where to: a\\|b. |",
             "| `n` | integer | `3` |  |",
             "| `ok` | boolean |  |",
