@@ -101,7 +101,13 @@ fn a_component_can_be_looked_at_before_it_is_added() {
     let project = Project::new();
     let reference = registry.reference("team/forbidden:1");
     publish(&project, "forbidden", &reference).exits(0);
-    project.shiro(&format!("plugin inspect {reference}")).exits(0).says("asks for\n");
+    project.shiro(&format!("plugin inspect {reference}")).exits(0).says("asks for\n").says("is not granted\n");
+    // It goes by the name that it would be pinned under, and not by that of its place.
+    let granted = json!({ "version": 1, "types": { "forbidden": { "network": [{ "url": "*" }] } } });
+    project.write(".shiro/policy.json", &granted.to_string());
+    let elsewhere = registry.reference("team/another:1");
+    publish(&project, "forbidden", &elsewhere).exits(0);
+    project.shiro(&format!("plugin inspect {elsewhere}")).exits(0).says("forbidden ").says("is granted\n");
     project.shiro(&format!("plugin add {reference} -dry-run")).exits(0).says("asks for\n").says("nothing was changed");
     assert!(!project.join(".shiro/shiro.lock").exists() && !project.join(".shiro/store").exists());
     project.shiro(&format!("plugin inspect {}", registry.reference("team/none:1"))).exits(3).says("404");

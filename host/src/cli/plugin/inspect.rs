@@ -37,9 +37,11 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Exit {
 fn in_registry(catalog: &Catalog, args: &InspectArgs) -> Result<LoadedType, CliError> {
     let reference: Reference = args.target.parse().map_err(package_error)?;
     let found = Found::in_registry(&reference, &options(args.registry))?;
-    let name = reference.path().rsplit('/').next().unwrap_or_default();
-    let source = Source::Package(reference.to_string());
-    catalog.load_bytes(&StepType::new(name), &found.bytes, source).map_err(plugin_error)
+    let source = || Source::Package(reference.to_string());
+    let loaded = catalog.load_bytes(&StepType::new("component"), &found.bytes, source()).map_err(plugin_error)?;
+    // What policies grant goes by the name that `plugin add` would pin it under.
+    let own = StepType::new(&loaded.description().name);
+    catalog.load_bytes(&own, &found.bytes, source()).map_err(plugin_error)
 }
 
 fn document(loaded: &LoadedType, decision: &Decision) -> Value {

@@ -190,7 +190,8 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
 fn type_name(name: Option<&str>, loaded: &LoadedType, catalog: &Catalog) -> Result<StepType, CliError> {
     let own = loaded.description().name.as_str();
     let name = name.unwrap_or(own);
-    let bad = |what: &str| CliError::new(USAGE, format!("`{}` {what}", shown(name))).hint("give it a name: -as TYPE");
+    let bad =
+        |what: &str| CliError::new(USAGE, format!("`{}` {what}", shown(name))).hint("give it another name: -as TYPE");
     if !is_type_name(name) {
         return Err(bad("can't be the name of a step type").hint(TYPE_NAMES));
     }
