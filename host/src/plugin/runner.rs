@@ -288,7 +288,11 @@ fn with_notes(failure: Failure, noted: Noted) -> Failure {
         return failure;
     }
     if let Some(denial) = noted.denials.into_iter().next() {
-        let message = format!("{}\nit was not allowed to {}", failure.message, denial.tried);
+        // Most steps pass on what they were told, with the lines that would allow it. These stand in the hint.
+        let mut message = failure.message.replace(&format!(": {}", denial.hint), "");
+        if !message.contains(&format!("not allowed to {}", denial.tried)) {
+            message.push_str(&format!("\nit was not allowed to {}", denial.tried));
+        }
         return Failure { class: FailureClass::Denied, transient: false, message, hint: Some(denial.hint), ..failure };
     }
     if let Some(error) = noted.unreadable {

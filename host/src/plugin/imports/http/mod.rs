@@ -177,7 +177,7 @@ impl Shared {
     }
 
     fn prohibit(&self, prohibited: &Prohibited, private: &PrivateRanges, need: &NetworkPermission) -> Error {
-        let tried = format!("send a request to {prohibited}");
+        let tried = format!("send a request: {prohibited}");
         let refused = prohibited.ip.and_then(|ip| Some((ip.to_canonical(), private.refuser(ip)?)));
         match refused {
             Some((ip, by)) if !prohibited.metadata && !self.rights.builtin() => {
