@@ -40,13 +40,16 @@ fn run(project: &Project) -> Outcome {
     project.shiro("run -fresh").does_not_say(KEY)
 }
 
+/// A service's name, its settings, the request's line, one of its headers, what it answers, and the body it is sent.
+type Service = (&'static str, &'static [&'static str], &'static str, (&'static str, String), Value, Value);
+
 #[test]
 fn each_service_is_asked_as_its_documentation_says() {
-    let key = "api_key: \"{{env.AI_API_KEY}}\"";
-    let cases: [(&str, &[&str], &str, (&str, String), Value, Value); 5] = [
+    const KEY_LINE: &str = "api_key: \"{{env.AI_API_KEY}}\"";
+    let cases: [Service; 5] = [
         (
             "openai",
-            &[key, "model: m"],
+            &[KEY_LINE, "model: m"],
             "POST /chat/completions",
             ("authorization", format!("Bearer {KEY}")),
             chat("because"),
@@ -57,7 +60,7 @@ fn each_service_is_asked_as_its_documentation_says() {
         ),
         (
             "openrouter",
-            &[key, "model: a/m"],
+            &[KEY_LINE, "model: a/m"],
             "POST /chat/completions",
             ("x-title", "shiro".to_owned()),
             chat("because"),
@@ -84,7 +87,7 @@ fn each_service_is_asked_as_its_documentation_says() {
         ),
         (
             "gemini",
-            &[key, "model: gemini-x"],
+            &[KEY_LINE, "model: gemini-x"],
             "POST /v1beta/models/gemini-x:generateContent",
             ("x-goog-api-key", KEY.to_owned()),
             json!({
@@ -99,7 +102,7 @@ fn each_service_is_asked_as_its_documentation_says() {
         ),
         (
             "anthropic",
-            &[key, "model: claude-x"],
+            &[KEY_LINE, "model: claude-x"],
             "POST /messages",
             ("x-api-key", KEY.to_owned()),
             json!({

@@ -47,7 +47,7 @@ pub fn apply(workflow: &mut Workflow, types: &StepTypes, settings: &Settings) ->
                     }
                 }
             }
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     if !used.is_empty() {
@@ -58,7 +58,11 @@ pub fn apply(workflow: &mut Workflow, types: &StepTypes, settings: &Settings) ->
 
 impl Settings {
     /// The entry that a step takes, and its name.
-    fn entry<'a>(&'a self, request: &SettingsRequest, step: &Step) -> Result<Option<(&'a str, &'a Value)>, Diagnostic> {
+    fn entry<'a>(
+        &'a self,
+        request: &SettingsRequest,
+        step: &Step,
+    ) -> Result<Option<(&'a str, &'a Value)>, Box<Diagnostic>> {
         let says = |key: &str| step.config.get(key).filter(|value| !value.is_null() && *value != "");
         let section = self.sections.get(&request.section).and_then(Value::as_object);
         let entries = || section.into_iter().flatten().map(|(name, entry)| (name.as_str(), entry));
@@ -75,14 +79,14 @@ impl Settings {
                         format!("{} has several `{}`, and none is called `{DEFAULT}`", self.file, request.section);
                     let names = suggest::list(entries().map(|(name, _)| name), 10);
                     let hint = format!("say which in `{}`: {names}", request.selected_by);
-                    Err(Diagnostic::error("settings", place, message).with_hint(hint))
+                    Err(Box::new(Diagnostic::error("settings", place, message).with_hint(hint)))
                 }
             };
         };
         let place = Place::value(step.pointer(&format!("config/{}", request.selected_by)));
         let Some(selected) = selected.as_str().filter(|name| !name.contains("{{")) else {
             let message = format!("`{}` must be a name, known before the run", request.selected_by);
-            return Err(Diagnostic::error("settings", place, message));
+            return Err(Box::new(Diagnostic::error("settings", place, message)));
         };
         if let Some(found) = entries().find(|(name, _)| *name == selected) {
             return Ok(Some(found));
@@ -95,7 +99,7 @@ impl Settings {
             }
             None => format!("write it there:\n{}:\n  {selected}:\n    ...", request.section),
         };
-        Err(Diagnostic::error("settings", place, message).with_hint(hint))
+        Err(Box::new(Diagnostic::error("settings", place, message).with_hint(hint)))
     }
 }
 

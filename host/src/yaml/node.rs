@@ -71,6 +71,11 @@ impl Map {
         self.entries.len()
     }
 
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Adds a member, or replaces the one of that name. Returns the one that was there.
     pub fn put(&mut self, entry: Entry) -> Option<Entry> {
         match self.index.get(&entry.key) {

@@ -49,7 +49,7 @@ mod tests {
             ("{{ name }}\n", "a<b\n"),
             ("{% for n in list %}{{ n }};{% endfor %}", "1;2;"),
             ("{% if map.k %}yes{% endif %}", "yes"),
-            ("{{ list | tojson }} {{ nothing | default('x') }}", "[1,2] x"),
+            ("{{ list | join('-') }} {{ nothing | default('x') }}", "1-2 x"),
             ("{{ evil }}", "{{ name }}"),
         ] {
             assert_eq!(rendered(template).unwrap(), text);

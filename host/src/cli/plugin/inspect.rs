@@ -40,7 +40,7 @@ fn in_registry(catalog: &Catalog, args: &InspectArgs) -> Result<LoadedType, CliE
     let source = || Source::Package(reference.to_string());
     let loaded = catalog.load_bytes(&StepType::new("component"), &found.bytes, source()).map_err(plugin_error)?;
     // What policies grant goes by the name that `plugin add` would pin it under.
-    let own = StepType::new(&loaded.description().name);
+    let own = StepType::new(loaded.description().name.as_str());
     catalog.load_bytes(&own, &found.bytes, source()).map_err(plugin_error)
 }
 
