@@ -277,6 +277,72 @@ fn accepting_changes_can_not_change_who_approves() {
     assert_eq!(effects(&project), ["build"]);
 }
 
+/// The steps with this change: of the gated workflow, whose third step deploys.
+fn changed(approval: &Value, change: impl FnOnce(&mut Vec<Value>)) -> String {
+    let mut workflow = workflow(approval);
+    change(workflow["steps"].as_array_mut().expect("steps"));
+    workflow.to_string()
+}
+
+#[test]
+fn accepting_changes_takes_no_step_from_behind_a_gate() {
+    let project = project(&json!({}));
+    project.shiro("run").exits(0);
+    let accept = |change: &dyn Fn(&mut Vec<Value>)| {
+        project.write(".shiro/workflow.json", &changed(&json!({}), change));
+        project.shiro("run -accept-changes")
+    };
+    let held_back = "the approval after `gate` would not hold back `deploy` any more";
+    accept(&|steps| steps[2]["depends_on"] = json!(["build"])).exits(6).says(held_back);
+    // What may run after a refusal, nothing holds back for good.
+    accept(&|steps| steps[2]["if"] = json!("rejected() || true")).exits(6).says(held_back);
+    let other = |after: &str| {
+        let command = "echo other >> \"$EFFECTS\"";
+        json!({ "id": "other", "type": "shell", "depends_on": [after], "config": { "shell": "sh", "command": command } })
+    };
+    accept(&|steps| steps.push(other("build"))).exits(6).says("`other` is new").says("would hold it back");
+    assert_eq!(effects(&project), ["build"]);
+    // Behind the gate it waits for an approval like the rest.
+    accept(&|steps| steps.push(other("gate"))).exits(0).says("is asked for again");
+    assert_eq!(effects(&project), ["build"]);
+    project.shiro("run -jobs 1").exits(0);
+    assert_eq!(effects(&project), ["build", "deploy", "other"]);
+}
+
+#[test]
+fn accepting_changes_does_not_change_what_comes_of_a_refusal() {
+    let project = project(&json!({}));
+    project.shiro("run").exits(0);
+    shiro(&project, &["reject", "gate", "-reason", "no"]).exits(0);
+    let deploys_all_the_same = changed(&json!({}), |steps| steps[2]["if"] = json!("rejected()"));
+    project.write(".shiro/workflow.json", &deploys_all_the_same);
+    project.shiro("run -accept-changes").exits(6).says("can't change what comes of that");
+    assert_eq!(effects(&project), ["build"]);
+    project.write(".shiro/workflow.json", &workflow(&json!({})).to_string());
+    project.shiro("run").exits(6);
+    assert_eq!(effects(&project), ["build", "undo"]);
+}
+
+#[test]
+fn rework_does_not_change_who_approves_either() {
+    let project = project(&json!({ "approvers": ["bob"] }));
+    project.shiro("run").exits(0);
+    shiro(&project, &["rework", "gate", "-note", "look again"]).exits(0);
+    project.write(".shiro/workflow.json", &workflow(&json!({})).to_string());
+    project.shiro("run -accept-changes").exits(6).says("can't change who has to approve");
+    let beside = changed(&json!({ "approvers": ["bob"] }), |steps| steps[2]["depends_on"] = json!(["build"]));
+    project.write(".shiro/workflow.json", &beside);
+    project.shiro("run -accept-changes").exits(6).says("would not hold back `deploy`");
+    // Nor who vouches for approvers.
+    project.write(".shiro/workflow.json", &workflow(&json!({ "approvers": ["bob"] })).to_string());
+    let policy = |issuers: Value| json!({ "version": 1, "types": {}, "identity": { "issuers": issuers } }).to_string();
+    project.write(".shiro/policy.json", &policy(json!([{ "url": "https://evil.example", "provider": "gitlab" }])));
+    project.shiro("run").exits(6).says("can't change who has to approve");
+    fs::remove_file(project.join(".shiro/policy.json")).expect("a policy");
+    project.shiro("run").exits(0).says("waits for approval: 1 approval, by bob");
+    assert_eq!(effects(&project), ["build"]);
+}
+
 #[test]
 fn accepting_changes_can_not_change_who_vouches_for_approvers() {
     let project = project(&json!({ "approvers": ["bob"] }));
@@ -457,6 +523,7 @@ fn what_a_workflow_says_of_an_approval_is_checked() {
         .says("not a JSON Schema");
     problems(json!({ "bind": ["../secrets"] })).says("lies within the project");
     problems(json!({ "bind": ["{{env.X}}"] })).says("written out");
+    problems(json!({ "bind": [".shiro/state/data"] })).says("changes with every step");
     problems(json!({ "aprovers": ["a"] })).says("did you mean `approvers`?");
     problems(json!(true)).says("`approval` is an object");
     let project = Project::with_workflow(&json!({ "name": "w", "steps": [

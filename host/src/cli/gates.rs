@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::bind;
 use super::error::{CliError, STATE};
 use super::project::Project;
+use super::{accepted, bind};
 use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Refusal, Request, Subject};
 use crate::engine::{Gate, GateState, RunState, Status, resume};
 use crate::event::Digests;
@@ -164,7 +164,7 @@ fn matters(state: &RunState, plan: &Plan, step: &StepId, gate: &GateState) -> bo
 }
 
 /// What must not start before this step's gate is open.
-fn guards(plan: &Plan, step: StepIndex) -> Vec<StepId> {
+pub(super) fn guards(plan: &Plan, step: StepIndex) -> Vec<StepId> {
     let steps = behind(plan, step).into_iter().map(|step| plan.step(step));
     let cleans_up = |step: &&Step| step.condition.as_ref().is_some_and(Condition::admits_refusal);
     steps.filter(|step| !cleans_up(step)).map(|step| step.id.clone()).collect()
@@ -226,26 +226,24 @@ pub(super) fn ask_again(
         let approval = plan.find(step.as_str()).and_then(|index| plan.step(index).approval.as_ref());
         let request = state.gate(step.as_str()).map(GateState::request);
         let asked = request.map(|request| &request.rule);
-        // Whoever is asked for is known by whom the policies trust.
-        let same_trust = request.is_some_and(|request| request.subject.trust == now.subject.trust);
         match (approval, asked) {
             (Some(approval), Some(asked))
-                if asked.pause
-                    || asked.asks_the_same_people(&approval.rule) && (same_trust || !asked.needs_identity()) =>
+                if asked.pause || request.is_some_and(|request| asks_the_same(request, approval, now)) =>
             {
                 let request = now.request(step, approval).map_err(|failure| ask_error(&failure))?;
                 requests.push((step.clone(), request));
             }
             (None, Some(asked)) if asked.pause => {}
-            _ => {
-                let message = format!(
-                    "the approval after `{step}` is not what it was, and accepting changes can't change who has to approve"
-                );
-                return Err(CliError::new(STATE, message).hint("restore it, or begin anew: shiro run -fresh"));
-            }
+            _ => return Err(accepted::other_people(step)),
         }
     }
     Ok(requests)
+}
+
+/// Both ask for the same people. Whoever is asked for is known by whom the policies trust.
+pub(super) fn asks_the_same(request: &Request, approval: &Approval, now: &Now) -> bool {
+    let same_trust = request.subject.trust == now.subject.trust;
+    request.rule.asks_the_same_people(&approval.rule) && (same_trust || !request.rule.needs_identity())
 }
 
 /// What is to be approved can't be made out.

@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output; errors go to standard error. The log of a run is its data.
 
+mod accepted;
 mod approve;
 mod approver;
 pub mod args;

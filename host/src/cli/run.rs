@@ -18,7 +18,7 @@ use super::held::Held;
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
-use super::{dry_run, inputs, policy, retry, shared_data, start, status, store};
+use super::{accepted, dry_run, inputs, policy, retry, shared_data, start, status, store};
 use crate::approval::{Approver, Request};
 use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
@@ -261,9 +261,14 @@ impl<'a> Session<'a> {
         if !differences.is_empty() && !self.args.accept_changes {
             return Err(gates::changed(&differences));
         }
+        accepted::check_voided(&state, &plan, &now)?;
         let accepts = changed || !differences.is_empty();
         let asked_again = match accepts {
-            true => gates::ask_again(&state, &plan, &now, &differences)?,
+            true => {
+                let requests = gates::ask_again(&state, &plan, &now, &differences)?;
+                accepted::check(&state, &plan, &differences, &expired)?;
+                requests
+            }
             false => Vec::new(),
         };
         let decides = approve || accepts || !self.args.rerun.is_empty() || !self.args.skip.is_empty();

@@ -175,6 +175,8 @@ impl Decided {
 #[derive(Debug, Default)]
 pub(super) struct Gates {
     gates: HashMap<u32, GateState>,
+    /// What steps asked for that are to be done again, until they ask anew. Not of the short form.
+    voided: HashMap<u32, Request>,
     /// For each step, the steps whose gates it stands behind.
     guarded_by: HashMap<StepId, Vec<u32>>,
     used: HashSet<String>,
@@ -207,6 +209,19 @@ impl Gates {
         for gate in self.gates.values_mut().filter(|gate| gate.standing == Gate::Approved) {
             gate.passed = true;
         }
+    }
+
+    /// What a step asked for before it was to be done again.
+    pub(super) fn voided(&self, step: u32) -> Option<&Request> {
+        self.voided.get(&step)
+    }
+
+    /// The step is to be done again: what it asked for is void.
+    pub(super) fn void(&mut self, step: u32) {
+        if let Some(gate) = self.gates.get(&step).filter(|gate| !gate.request.rule.pause) {
+            self.voided.insert(step, gate.request.clone());
+        }
+        self.forget(step);
     }
 
     /// Nothing is asked for any more.
@@ -249,6 +264,7 @@ impl Gates {
             Some(gate) if gate.request.id == request.id => return Err("the request before it has the same id".into()),
             Some(_) => self.forget(step),
         }
+        self.voided.remove(&step);
         for guarded in &request.guards {
             self.guarded_by.entry(guarded.clone()).or_default().push(step);
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::approval::{Decided, Gate, GateState, Gates, Rework};
 use super::legal::{IllegalRecord, finished_word, may_follow, name};
-use crate::approval::Approver;
+use crate::approval::{Approver, Request};
 use crate::event::{Event, Job, Record, RunStarted, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
@@ -178,6 +178,11 @@ impl RunState {
         (0..).zip(&self.ids).filter_map(|(index, id)| Some((id, self.gates.get(index)?)))
     }
 
+    /// What steps that are to be done again asked for, until they ask anew. Not of the short form.
+    pub fn voided(&self) -> impl Iterator<Item = (&StepId, &Request)> {
+        (0..).zip(&self.ids).filter_map(|(index, id)| Some((id, self.gates.voided(index)?)))
+    }
+
     /// Since the last process ended, someone decided on a gate for good, or asked for rework.
     pub fn has_acted(&self) -> bool {
         self.acted
@@ -340,7 +345,7 @@ impl RunState {
             let index = self.index_of(id);
             self.steps[index as usize] = StepState::default();
             self.failures.remove(&index);
-            self.gates.forget(index);
+            self.gates.void(index);
         }
         self.acted = true;
         self.rework = Rework {

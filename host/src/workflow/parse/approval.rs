@@ -128,6 +128,9 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// What changes by itself.
+const STATE_DIR: &str = ".shiro/state";
+
 /// Paths within the project: what a step can't be given either.
 fn read_bind(fields: &mut Fields<'_>) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
@@ -146,8 +149,11 @@ fn read_bind(fields: &mut Fields<'_>) -> Vec<String> {
             "a bound path is written out: what is approved must be known"
         } else {
             let path = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/");
-            paths.push(if path.is_empty() { ".".to_owned() } else { path });
-            continue;
+            if path != STATE_DIR && !path.strip_prefix(STATE_DIR).is_some_and(|rest| rest.starts_with('/')) {
+                paths.push(if path.is_empty() { ".".to_owned() } else { path });
+                continue;
+            }
+            "the run's own state changes with every step, so nobody can approve it"
         };
         fields.report(
             Diagnostic::error("invalid-path", place, problem)
