@@ -36,7 +36,7 @@ pub struct Rule {
     /// Who may approve; empty for whoever can start shiro.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<Principal>,
-    /// The author of the commit and whoever started the pipeline may approve.
+    /// Whoever started the run or its pipeline may approve.
     #[serde(rename = "self")]
     pub own: bool,
     /// A name that only the environment vouches for counts as an identity.
@@ -97,7 +97,7 @@ impl Rule {
             words += &format!(", by {}", names.join(" or "));
         }
         if !self.own {
-            words += ", not by the commit's author or whoever started it";
+            words += ", not by whoever started it";
         }
         words
     }

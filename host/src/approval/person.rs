@@ -107,7 +107,7 @@ pub struct Evidence {
     /// The groups that the person is in, by full path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Whose work it is, as far as the proof says: the commit's author, whoever started the pipeline.
+    /// Whose work it is, as far as the proof says: on GitHub, whoever started the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authors: Vec<Person>,
     /// What else it says that matters: project, pipeline, job, environment, whether that is protected.
