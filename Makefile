@@ -33,7 +33,7 @@ test-tools: ## Install what the tests drive: an emulator of GitLab's runner, a r
 	@./tests/tools/install.sh "$(TOOLS)"
 
 torture: setup ## Kill shiro 10,000 times at random moments and check that nothing is lost or repeated
-	SHIRO_TORTURE_KILLS=10000 $(CARGO) test $(LOCKED) -p shiro --test integration -- two_hundred_kills --nocapture
+	SHIRO_TORTURE_KILLS=10000 $(CARGO) test $(LOCKED) --workspace --test integration -- two_hundred_kills --nocapture
 
 bench: setup test-tools ## Measure against the targets in docs/performance.md (release build)
 	$(CARGO) build $(LOCKED) --release -p shiro
