@@ -20,6 +20,7 @@ mod docs;
 mod docs_steps;
 mod engine;
 mod faults;
+mod finally;
 mod git_diff;
 mod github_step;
 mod gitlab;

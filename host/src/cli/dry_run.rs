@@ -37,7 +37,11 @@ pub(super) fn dry_run(project: &Project, secrets: &Secrets, environment: &Enviro
     show_inputs(&inputs, &mut text)?;
     writeln!(text, "\nExecution Plan")?;
     let scope = EarlyScope { inputs: &inputs, run: &run, workflow: &workflow.name, environment };
+    let first_of_finally = project.plan.order().iter().position(|step| project.plan.is_finally(*step));
     for (number, &step) in project.plan.order().iter().enumerate() {
+        if first_of_finally == Some(number) {
+            writeln!(text, "\nFinally, whatever came of the steps above")?;
+        }
         show_step(number + 1, project.plan.step(step), project, &scope, &mut text)?;
     }
     writeln!(text, "\nDry Run Complete: nothing was run")?;

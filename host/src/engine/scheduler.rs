@@ -9,6 +9,7 @@
 //! * A step whose `if` asks how things went (`success()`, `failure()`, `always()`, `outcome()`) is asked in any case. Without
 //!   `depends_on` it comes at the end: it waits for all steps that don't come after such a step, and a failure of any of
 //!   them counts as one before it.
+//! * The steps of `finally` come last: they wait for all others, whatever comes of those, and are asked in any case.
 //! * After the first failure no step starts but those that are asked in any case; steps that run, or wait for their next
 //!   attempt, go on to their end. With `keep_going`, steps that don't depend on the failure start as well.
 //! * A gate (a step with `pause`) keeps everything behind it, directly or through others, from starting, whatever its `if`
@@ -88,21 +89,30 @@ enum Phase {
     Settled,
 }
 
+/// The stage of most steps.
+const EARLY: usize = 0;
+/// That of final steps, and of what comes after one.
+const LATE: usize = 1;
+/// That of the steps of `finally`.
+const FINALLY: usize = 2;
+const STAGES: usize = 3;
+
 struct Node {
     phase: Phase,
-    /// How many of the steps it depends on are not settled; for a final step, one more for all the others.
+    /// How many of the steps it depends on are not settled; one more if it waits for all of the stages before.
     unsettled: u32,
     /// A step before it that failed: the first in the file.
     cause: Option<StepIndex>,
-    /// What went wrong elsewhere and reaches it through steps that were skipped; for a final step, anywhere. And which
-    /// approvals before it were refused.
+    /// What went wrong elsewhere and reaches it through steps that were skipped; if it waits for the stages before, anywhere.
+    /// And which approvals before it were refused.
     before: Before,
     /// It stands behind this gate, which was refused: the first in the file.
     refused_by: Option<StepIndex>,
     /// It stands behind a gate that this run will not open.
     gated: bool,
-    /// It comes at the end, or after a step that does.
-    late: bool,
+    stage: usize,
+    /// It waits for all of the stages before.
+    held: bool,
     /// It ended well in an earlier process, but something before it runs again: what comes after it waits for that.
     ended_before: bool,
 }
@@ -115,11 +125,10 @@ pub(super) struct Scheduler {
     nodes: Vec<Node>,
     decidable: BinaryHeap<Reverse<StepIndex>>,
     ready: BinaryHeap<Reverse<StepIndex>>,
-    /// The final steps, until they are released.
-    finals: Vec<StepIndex>,
-    /// How many steps are not settled, all told and of those that final steps wait for.
-    unsettled: usize,
-    unsettled_early: usize,
+    /// How many steps of each stage are not settled.
+    unsettled: [usize; STAGES],
+    /// The steps that wait for all of the stages before, until they are released.
+    held: [Vec<StepIndex>; STAGES],
     first_failure: Option<StepIndex>,
     /// The first gate in the file that was refused, and what was refused in all.
     first_refusal: Option<StepIndex>,
@@ -129,16 +138,21 @@ pub(super) struct Scheduler {
 impl Scheduler {
     pub(super) fn new(plan: Arc<Plan>, keep_going: bool, standing: impl Fn(StepIndex) -> Standing) -> Self {
         let nodes = nodes(&plan);
-        let finals: Vec<_> = plan.steps().filter(|step| plan.is_final(*step)).collect();
-        let unsettled_early = nodes.iter().filter(|node| !node.late).count();
+        let mut unsettled = [0; STAGES];
+        let mut held: [Vec<StepIndex>; STAGES] = Default::default();
+        for (step, node) in plan.steps().zip(&nodes) {
+            unsettled[node.stage] += 1;
+            if node.held {
+                held[node.stage].push(step);
+            }
+        }
         let mut scheduler = Self {
-            unsettled: nodes.len(),
-            unsettled_early,
+            unsettled,
+            held,
             nodes,
             keep_going,
             decidable: BinaryHeap::new(),
             ready: BinaryHeap::new(),
-            finals,
             first_failure: None,
             first_refusal: None,
             refusals: Before::default(),
@@ -150,16 +164,17 @@ impl Scheduler {
 
     fn restore(&mut self, standing: impl Fn(StepIndex) -> Standing) {
         let plan = Arc::clone(&self.plan);
-        let anything_early_runs = plan
-            .steps()
-            .any(|step| !self.nodes[step.get()].late && matches!(standing(step), Standing::Open | Standing::Waiting));
+        let mut runs = [false; STAGES];
+        for step in plan.steps().filter(|step| matches!(standing(*step), Standing::Open | Standing::Waiting)) {
+            runs[self.nodes[step.get()].stage] = true;
+        }
         // What stands behind a step that runs again.
         let mut behind = vec![false; plan.len()];
         for &step in plan.order() {
             let runs_before = |dependency: &StepIndex| behind[dependency.get()];
-            let something_before_runs =
-                plan.dependencies(step).iter().any(runs_before) || plan.is_final(step) && anything_early_runs;
             let node = &mut self.nodes[step.get()];
+            let something_before_runs =
+                plan.dependencies(step).iter().any(runs_before) || node.held && runs[..node.stage].contains(&true);
             match standing(step) {
                 Standing::Waiting => node.phase = Phase::Gate,
                 Standing::Refused { rejected, expired } => {
@@ -182,7 +197,7 @@ impl Scheduler {
                 self.release(step);
             }
         }
-        self.release_finals();
+        self.release_held();
     }
 
     /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
@@ -287,7 +302,7 @@ impl Scheduler {
 
     /// Every step is settled.
     pub(super) fn is_complete(&self) -> bool {
-        self.unsettled == 0
+        self.unsettled == [0; STAGES]
     }
 
     /// The step that failed first.
@@ -337,8 +352,8 @@ impl Scheduler {
         let node = &mut self.nodes[step.get()];
         debug_assert_ne!(node.phase, Phase::Settled, "a step is settled once");
         node.phase = Phase::Settled;
-        let Node { cause, before, refused_by, gated, late, .. } = *node;
-        self.unsettled -= 1;
+        let Node { cause, before, refused_by, gated, stage, .. } = *node;
+        self.unsettled[stage] -= 1;
         for &dependent in plan.dependents(step) {
             let node = &mut self.nodes[dependent.get()];
             // The first in the file, whichever failed first.
@@ -351,9 +366,8 @@ impl Scheduler {
                 self.release(dependent);
             }
         }
-        if !late {
-            self.unsettled_early -= 1;
-            self.release_finals();
+        if self.unsettled[stage] == 0 {
+            self.release_held();
         }
     }
 
@@ -365,17 +379,19 @@ impl Scheduler {
         }
     }
 
-    fn release_finals(&mut self) {
-        if self.unsettled_early > 0 {
-            return;
-        }
-        for step in std::mem::take(&mut self.finals) {
-            let node = &mut self.nodes[step.get()];
-            node.before = node.before.or(self.refusals);
-            node.before.failed |= self.first_failure.is_some();
-            node.unsettled -= 1;
-            if node.unsettled == 0 {
-                self.release(step);
+    fn release_held(&mut self) {
+        for stage in [LATE, FINALLY] {
+            if self.unsettled[..stage].iter().any(|unsettled| *unsettled > 0) {
+                return;
+            }
+            for step in std::mem::take(&mut self.held[stage]) {
+                let node = &mut self.nodes[step.get()];
+                node.before = node.before.or(self.refusals);
+                node.before.failed |= self.first_failure.is_some();
+                node.unsettled -= 1;
+                if node.unsettled == 0 {
+                    self.release(step);
+                }
             }
         }
     }
@@ -384,21 +400,26 @@ impl Scheduler {
 fn nodes(plan: &Plan) -> Vec<Node> {
     let mut nodes: Vec<Node> = plan
         .steps()
-        .map(|step| Node {
-            phase: Phase::Blocked,
-            unsettled: u32::try_from(plan.dependencies(step).len()).expect("there are fewer steps than that")
-                + u32::from(plan.is_final(step)),
-            cause: None,
-            before: Before::default(),
-            refused_by: None,
-            gated: false,
-            late: plan.is_final(step),
-            ended_before: false,
+        .map(|step| {
+            let held = plan.is_final(step) || plan.is_finally(step);
+            let dependencies = plan.dependencies(step).len();
+            Node {
+                phase: Phase::Blocked,
+                unsettled: u32::try_from(dependencies).expect("there are fewer steps than that") + u32::from(held),
+                cause: None,
+                before: Before::default(),
+                refused_by: None,
+                gated: false,
+                stage: if plan.is_finally(step) { FINALLY } else { EARLY },
+                held,
+                ended_before: false,
+            }
         })
         .collect();
     for &step in plan.order() {
-        if plan.dependencies(step).iter().any(|dependency| nodes[dependency.get()].late) {
-            nodes[step.get()].late = true;
+        let after_late = |dependency: &StepIndex| nodes[dependency.get()].stage == LATE;
+        if plan.is_final(step) || plan.dependencies(step).iter().any(after_late) {
+            nodes[step.get()].stage = LATE;
         }
     }
     nodes

@@ -15,14 +15,29 @@ pub enum Diagram {
 
 impl Plan {
     /// The graph: a box for each step, in file order, and an arrow from what comes before to what comes after. Steps that
-    /// wait for approval have six corners; arrows to steps that a condition may skip are dotted.
+    /// wait for approval have six corners; arrows to steps that a condition may skip are dotted. The steps of `finally` stand
+    /// in a frame of their own.
     pub fn diagram(&self, language: Diagram) -> String {
         let mut text = match language {
             Diagram::Mermaid => "flowchart TD\n".to_owned(),
             Diagram::Dot => "digraph workflow {\n  node [shape=box];\n".to_owned(),
         };
-        for step in self.steps() {
+        let (finally, steps): (Vec<_>, Vec<_>) = self.steps().partition(|step| self.is_finally(*step));
+        for step in steps {
             self.node(step, language, &mut text);
+        }
+        if !finally.is_empty() {
+            text.push_str(match language {
+                Diagram::Mermaid => "  subgraph finally\n",
+                Diagram::Dot => "  subgraph cluster_finally {\n  label=\"finally\";\n",
+            });
+            for step in finally {
+                self.node(step, language, &mut text);
+            }
+            text.push_str(match language {
+                Diagram::Mermaid => "  end\n",
+                Diagram::Dot => "  }\n",
+            });
         }
         for step in self.steps() {
             for &before in self.dependencies(step) {
@@ -78,6 +93,23 @@ mod tests {
         let (workflow, problems) = parse(&Source::from_text("w.json", text.to_string()));
         assert!(problems.is_empty(), "{problems:?}");
         Plan::build(workflow.expect("a workflow")).expect("a plan")
+    }
+
+    #[test]
+    fn the_steps_of_finally_stand_in_a_frame() {
+        let text = json!({ "name": "w", "steps": [{ "id": "a", "type": "print" }], "finally": [
+            { "id": "tell", "type": "print" }, { "id": "then", "type": "print", "depends_on": ["tell"] }
+        ] });
+        let (workflow, _) = parse(&Source::from_text("w.json", text.to_string()));
+        let plan = Plan::build(workflow.expect("a workflow")).expect("a plan");
+        assert_eq!(
+            plan.diagram(Diagram::Mermaid),
+            "flowchart TD\n  s0[\"a<br>print\"]\n  subgraph finally\n  s1[\"tell<br>print\"]\n  s2[\"then<br>print\"]\n  \
+             end\n  s1 -.-> s2\n"
+        );
+        let dot = plan.diagram(Diagram::Dot);
+        assert!(dot.contains("  subgraph cluster_finally {\n  label=\"finally\";\n  s1 [label="), "{dot}");
+        assert!(dot.ends_with("  }\n  s1 -> s2 [style=dotted];\n}\n"), "{dot}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::StepId;
-use crate::workflow::model::{Step, Workflow};
+use crate::workflow::model::{Step, StepList, Workflow};
 use crate::workflow::suggest;
 use graph::Adjacency;
 
@@ -106,13 +106,19 @@ impl Plan {
         &self.order
     }
 
-    /// The steps in groups: each depends only on steps of the groups before. In file order within a group.
+    /// The steps in groups: each waits only for steps of the groups before. In file order within a group.
     pub fn levels(&self) -> Vec<Vec<StepIndex>> {
         let mut level = vec![0_usize; self.len()];
         let mut levels: Vec<Vec<StepIndex>> = Vec::new();
+        let mut first_of_finally = 0;
+        // Steps of `finally` are the last in the file, and so in the order.
         for &step in &self.order {
             let after = self.dependencies(step).iter().map(|dependency| level[dependency.get()] + 1);
-            level[step.get()] = after.max().unwrap_or(0);
+            let first = if self.is_finally(step) { first_of_finally } else { 0 };
+            level[step.get()] = after.max().unwrap_or(first);
+            if !self.is_finally(step) {
+                first_of_finally = first_of_finally.max(level[step.get()] + 1);
+            }
         }
         for step in self.steps() {
             let level = level[step.get()];
@@ -138,7 +144,12 @@ impl Plan {
     /// `always()`). It waits for every step that doesn't come after such a step itself.
     pub fn is_final(&self, step: StepIndex) -> bool {
         let asks = self.step(step).condition.as_ref().is_some_and(|condition| condition.admits_failure());
-        asks && self.dependencies(step).is_empty()
+        asks && self.dependencies(step).is_empty() && !self.is_finally(step)
+    }
+
+    /// The step stands in `finally`: it waits for everything that does not.
+    pub fn is_finally(&self, step: StepIndex) -> bool {
+        self.step(step).list == StepList::Finally
     }
 }
 
@@ -195,8 +206,9 @@ fn cycle_problem(cycle: &[StepIndex], workflow: &Workflow) -> Diagnostic {
         .with_hint("each step waits for the one after the arrow: take one of them out of a `depends_on`")
 }
 
-/// For the order of the report: the file's `steps` position that a place lies in.
-fn step_of(place: &Place) -> usize {
-    let position = place.pointer.strip_prefix("/steps/").and_then(|rest| rest.split('/').next());
-    position.and_then(|position| position.parse().ok()).unwrap_or(0)
+/// For the order of the report: the list that a place lies in, and the position there.
+fn step_of(place: &Place) -> (bool, usize) {
+    let mut tokens = place.pointer.split('/').skip(1);
+    let is_finally = tokens.next() == Some(StepList::Finally.name());
+    (is_finally, tokens.next().and_then(|position| position.parse().ok()).unwrap_or(0))
 }

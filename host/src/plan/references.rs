@@ -6,7 +6,7 @@ use super::graph::{Adjacency, StepIndex, unreachable};
 use super::unknown_step;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::StepId;
-use crate::workflow::model::Workflow;
+use crate::workflow::model::{StepList, Workflow};
 use crate::workflow::template::{self, Path};
 
 /// A longer `depends_on` is not written out in a hint.
@@ -78,6 +78,9 @@ pub(super) fn check_upstream(
 ) {
     let pairs: Vec<_> = uses.iter().map(|used| (used.by, used.of)).collect();
     let mut wrong = unreachable(dependencies, order, &pairs);
+    // All of `steps` comes before `finally`.
+    let list = |step: StepIndex| workflow.steps[step.get()].list;
+    wrong.retain(|&used| (list(uses[used].by), list(uses[used].of)) != (StepList::Finally, StepList::Steps));
     let mut seen = HashSet::new();
     wrong.retain(|&used| seen.insert(pairs[used]));
     let turned: Vec<_> = wrong.iter().map(|&used| (uses[used].of, uses[used].by)).collect();
@@ -95,7 +98,10 @@ fn not_upstream(Use { by, of, place, .. }: &Use, workflow: &Workflow, comes_late
             .with_hint("a step's output is there once it has ended: refer to it from a later step");
     }
     let ids: Vec<_> = step.depends_on.iter().chain([other]).map(|id| format!("\"{id}\"")).collect();
-    let hint = if comes_later {
+    let is_finally = |step: StepIndex| workflow.steps[step.get()].list == StepList::Finally;
+    let hint = if is_finally(*of) && !is_finally(*by) {
+        format!("`{other}` is a step of `finally`, so it always comes later")
+    } else if comes_later {
         format!("`{other}` depends on `{}`, so it always comes later", step.id)
     } else if ids.len() <= LONGEST_LIST_SHOWN {
         format!("say that it comes first: \"depends_on\": [{}]", ids.join(", "))

@@ -6,12 +6,21 @@ use super::Plan;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::workflow::{Source, parse};
 
-/// The plan of a workflow with these steps, or what is wrong with it. A step without a `type` is of the type `fake`.
-pub(crate) fn try_plan(mut steps: Value) -> Result<Plan, Vec<Diagnostic>> {
-    for step in steps.as_array_mut().expect("a list of steps") {
-        step.as_object_mut().expect("a step is an object").entry("type").or_insert_with(|| json!("fake"));
-    }
-    let document = json!({ "name": "test", "inputs": { "colour": "blue" }, "steps": steps });
+/// The plan of a workflow with these steps, or what is wrong with it. A step without a `type` is of the type `fake`; one with
+/// `"finally": true` stands in that list.
+pub(crate) fn try_plan(steps: Value) -> Result<Plan, Vec<Diagnostic>> {
+    let Value::Array(mut steps) = steps else { panic!("a list of steps") };
+    let mut finally = Vec::new();
+    steps.retain_mut(|step| {
+        let members = step.as_object_mut().expect("a step is an object");
+        members.entry("type").or_insert_with(|| json!("fake"));
+        let stays = members.shift_remove("finally").is_none();
+        if !stays {
+            finally.push(step.take());
+        }
+        stays
+    });
+    let document = json!({ "name": "test", "inputs": { "colour": "blue" }, "steps": steps, "finally": finally });
     let (workflow, problems) = parse(&Source::from_text("workflow.json", document.to_string()));
     let errors: Vec<_> = problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect();
     if errors.is_empty() { Plan::build(workflow.expect("no errors")) } else { Err(errors) }

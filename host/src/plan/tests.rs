@@ -54,6 +54,35 @@ fn knows_what_is_asked_for() {
 }
 
 #[test]
+fn finally_comes_after_everything_and_may_ask_about_it() {
+    let plan = plan(json!([
+        { "id": "build" },
+        { "id": "tell", "finally": true, "if": "outcome('gate') == 'failed'", "config": { "a": "{{ steps.build.x | default('') }}" } },
+        { "id": "then", "finally": true, "depends_on": ["tell"], "config": { "a": "{{ steps.tell.x }}{{ approval.gate.by }}" } },
+        { "id": "gate", "pause": true },
+        { "id": "end", "if": "always()" },
+    ]));
+    assert_eq!(ids(&plan, plan.order()), ["build", "gate", "end", "tell", "then"]);
+    let levels: Vec<_> = plan.levels().iter().map(|level| ids(&plan, level)).collect();
+    assert_eq!(levels, [vec!["build", "gate", "end"], vec!["tell"], vec!["then"]]);
+    let finals: Vec<_> = plan.steps().filter(|step| plan.is_final(*step)).collect();
+    assert_eq!(ids(&plan, &finals), ["end"]);
+    assert_eq!(
+        problems(json!([
+            { "id": "build", "config": { "a": "{{ steps.tell.x }}" } },
+            { "id": "tell", "finally": true, "config": { "a": "{{ steps.other.x }}" } },
+            { "id": "other", "finally": true },
+        ])),
+        [
+            "not-upstream /steps/0/config/a+0 the step `build` does not depend on `tell`, which may not have ended by then | \
+             `tell` is a step of `finally`, so it always comes later",
+            "not-upstream /finally/0/config/a+0 the step `tell` does not depend on `other`, which may not have ended by then | \
+             say that it comes first: \"depends_on\": [\"other\"]",
+        ]
+    );
+}
+
+#[test]
 fn every_cycle_is_shown_once() {
     assert_eq!(
         problems(json!([

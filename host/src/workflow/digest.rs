@@ -1,11 +1,13 @@
 //! Digests of a workflow's meaning: spaces, the order of keys, `$schema` and keys that begin with `x-` don't count.
 //!
 //! A digest is the SHA-256 of canonical JSON: no spaces, the members of each object in the order of their names' bytes,
-//! strings and numbers as serde_json writes them. A step's digest is that of its object. The workflow's is that of the
-//! document in which each step is replaced by its digest as a string, so it is made while the steps are read one by one.
+//! strings and numbers as serde_json writes them. A step's digest is that of its object (in `finally`, of its object's digest
+//! under that name). The workflow's is that of the document in which each step is replaced by its digest as a string, so it
+//! is made while the steps are read one by one.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::model::StepList;
 use crate::id::Digest;
 
 /// The digest of any JSON value.
@@ -13,6 +15,14 @@ pub fn of(value: &Value) -> Digest {
     let mut text = Vec::new();
     write(value, &mut text);
     Digest::of(&text)
+}
+
+/// The digest of a step's object. In which list it stands is part of what it means.
+pub(super) fn of_step(list: StepList, step: &Value) -> Digest {
+    match list {
+        StepList::Steps => of(step),
+        StepList::Finally => of(&json!({ "finally": of(step).to_string() })),
+    }
 }
 
 /// The digest of a document whose `steps` have these digests. What the document itself says of `steps` is not looked at.

@@ -27,7 +27,7 @@ pub struct Workflow {
     pub secrets: Vec<String>,
     /// Environment variables whose values are not secret, whatever their names look like.
     pub not_secrets: Vec<String>,
-    /// The steps, in file order: at least one.
+    /// The steps, in file order: at least one. Those of `finally` come after all others.
     pub steps: Vec<Step>,
     /// What the whole file means (see [`super::digest`]).
     pub digest: Digest,
@@ -69,10 +69,37 @@ pub enum OutputFormat {
     Json,
 }
 
+/// The lists of steps in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StepList {
+    /// `steps`.
+    #[default]
+    Steps,
+    /// `finally`: what is done once all of `steps` is settled, whatever came of it.
+    Finally,
+}
+
+impl StepList {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Steps => "steps",
+            Self::Finally => "finally",
+        }
+    }
+
+    /// The JSON Pointer of one of its elements.
+    pub fn pointer(self, index: usize) -> String {
+        format!("/{}/{index}", self.name())
+    }
+}
+
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Its place in the file's `steps`, from 0.
+    /// The list of the file that it stands in.
+    pub list: StepList,
+    /// Its place in that list, from 0.
     pub index: usize,
     /// Its id.
     pub id: StepId,
@@ -82,7 +109,7 @@ pub struct Step {
     pub config: Value,
     /// The steps it depends on, in file order, without repetition.
     pub depends_on: Vec<StepId>,
-    /// `if`. `None` means `success()`.
+    /// `if`. `None` means `success()`; a step of `finally` always has one.
     pub condition: Option<Condition>,
     /// How long one attempt may take; `None` for the step type's default.
     pub timeout: Option<Duration>,
@@ -107,7 +134,7 @@ pub struct Step {
 impl Step {
     /// The JSON Pointer of one of its fields in the file.
     pub fn pointer(&self, field: &str) -> String {
-        format!("/steps/{}/{field}", self.index)
+        format!("{}/{field}", self.list.pointer(self.index))
     }
 }
 

@@ -15,6 +15,7 @@ struct RandomStep {
     tolerated: bool,
     pause: bool,
     condition: Option<&'static str>,
+    finally: bool,
     ms: u64,
     transient_failures: u64,
     pure: bool,
@@ -33,28 +34,25 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.2),
         prop::bool::weighted(0.15),
-        condition,
+        (condition, prop::bool::weighted(0.2)),
         0_u64..4,
         prop_oneof![4 => Just(0_u64), 1 => 1_u64..3],
         any::<bool>(),
     )
-        .prop_map(|(depends_on, fails, tolerated, pause, condition, ms, transient_failures, pure)| RandomStep {
-            depends_on,
-            fails,
-            tolerated,
-            pause,
-            condition,
-            ms,
-            transient_failures,
-            pure,
+        .prop_map(|(depends_on, fails, tolerated, pause, (condition, finally), ms, transient_failures, pure)| {
+            RandomStep { depends_on, fails, tolerated, pause, condition, finally, ms, transient_failures, pure }
         })
 }
 
 fn steps(random: &[RandomStep]) -> Value {
+    // Not all of them.
+    let is_finally = |position: usize| position > 0 && random[position].finally;
     let step = |(position, step): (usize, &RandomStep)| {
-        let depends_on: HashSet<_> = match position {
+        let finally = is_finally(position);
+        let earlier: Vec<usize> = (0..position).filter(|earlier| is_finally(*earlier) == finally).collect();
+        let depends_on: HashSet<_> = match earlier.len() {
             0 => HashSet::new(),
-            _ => step.depends_on.iter().map(|index| format!("s{}", index.index(position))).collect(),
+            count => step.depends_on.iter().map(|index| format!("s{}", earlier[index.index(count)])).collect(),
         };
         let mut config = json!({ "ms": step.ms });
         if step.fails {
@@ -64,12 +62,16 @@ fn steps(random: &[RandomStep]) -> Value {
             config["failures"] = step.transient_failures.into();
         }
         let mut step = json!({
-            "id": format!("s{position}"), "type": if step.pure { "pure" } else { "fake" }, "depends_on": depends_on, "continue_on_error": step.tolerated, "pause": step.pause,
+            "id": format!("s{position}"), "type": if step.pure { "pure" } else { "fake" }, "depends_on": depends_on, "continue_on_error": step.tolerated,
+            "pause": step.pause && !finally,
             "retry": { "max_attempts": 3, "delay": "1ms" }, "config": config,
             "if": step.condition.unwrap_or("true"), "idempotent": true,
         });
         if step["if"] == "true" {
             step.as_object_mut().unwrap().remove("if");
+        }
+        if finally {
+            step["finally"] = true.into();
         }
         step
     };
@@ -94,8 +96,8 @@ async fn to_the_end(world: &mut World, crashes: &[(usize, bool)]) -> Finish {
     panic!("it never ends: {:?}", world.statuses());
 }
 
-/// What must hold of any journal: the fold accepts it, a step starts only when all before it is settled, and nothing starts
-/// behind a gate that nobody has opened.
+/// What must hold of any journal: the fold accepts it, a step starts only when all before it is settled (for one of `finally`,
+/// all others), and nothing starts behind a gate that nobody has opened.
 pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
     let plan = &world.plan;
     let mut state = RunState::for_plan(Arc::clone(plan));
@@ -103,7 +105,8 @@ pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
         if let Event::StepStarted { step, .. } = &record.event {
             let step = plan.find(step.as_str()).unwrap();
             let mut before = plan.dependencies(step).to_vec();
-            for other in &before {
+            let all = plan.steps().filter(|other| plan.is_finally(step) && !plan.is_finally(*other));
+            for other in before.iter().copied().chain(all).collect::<Vec<_>>().iter() {
                 let status = state.at(*other).status();
                 prop_assert!(
                     !matches!(status, Status::Pending | Status::Running { .. } | Status::Retrying),

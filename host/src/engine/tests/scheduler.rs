@@ -78,9 +78,11 @@ fn evaluate(plan: &Plan, step: StepIndex, before: Before) -> bool {
     plan.step(step).condition.as_ref().unwrap().evaluate(&facts).unwrap()
 }
 
-/// `a b<a c<ab?always()` is three steps: `b` depends on `a`, `c` on both with a condition. `a||` pauses.
+/// `a b<a c<ab?always()` is three steps: `b` depends on `a`, `c` on both with a condition. `a||` pauses; `+a` stands in
+/// `finally`.
 fn steps(text: &str) -> Value {
     let step = |word: &str| {
+        let (word, finally) = word.strip_prefix('+').map_or((word, false), |word| (word, true));
         let (word, condition) = word.split_once('?').map_or((word, None), |(word, text)| (word, Some(text)));
         let (word, pause) = word.strip_suffix("||").map_or((word, false), |word| (word, true));
         let (id, depends_on) = word.split_once('<').unwrap_or((word, ""));
@@ -88,6 +90,9 @@ fn steps(text: &str) -> Value {
         let mut step = json!({ "id": id, "depends_on": depends_on, "pause": pause });
         if let Some(condition) = condition {
             step["if"] = condition.into();
+        }
+        if finally {
+            step["finally"] = true.into();
         }
         step
     };
@@ -163,6 +168,47 @@ fn a_step_without_dependencies_that_asks_how_things_went_comes_last() {
         (&format!("z?{BLUE} a"), "", "z a"),
     ] {
         assert_eq!(drive(steps(workflow), ends, false, ""), expected, "{workflow}, {ends}");
+    }
+}
+
+#[test]
+fn finally_comes_last_whatever_happened() {
+    for (workflow, ends, expected) in [
+        ("+z a b<a", "", "a b z"),
+        ("+z a b<a", "a!", "a! b-a z"),
+        ("+z a b<a", "a~", "a~ b z"),
+        // After the steps that come at the end by their `if`, and what comes after those.
+        ("+z y?always() x<y a", "a!", "a! y x- z"),
+        ("+z?failure() +y?success() +x a", "", "a z? y x"),
+        ("+z?failure() +y?success() +x a", "a!", "a! y? z x"),
+        // What an `if` asks is all that decides.
+        (&format!("+z?{BLUE} +y?{RED} a"), "a!", "a! y? z"),
+        // Among themselves they wait, and go on all the same.
+        ("+z +y<z +x a", "z!", "a z! y x"),
+        ("+z +y<z?success() +x<z?failure() a", "z!", "a z! y? x"),
+        ("+z +y<z?success() +x<z?failure() a", "", "a z x? y"),
+        ("+z +y<z?failure() a", "a!", "a! z y"),
+    ] {
+        for keep_going in [false, true] {
+            assert_eq!(drive(steps(workflow), ends, keep_going, ""), expected, "{workflow}, {ends}");
+        }
+    }
+}
+
+#[test]
+fn finally_waits_for_gates_and_is_not_behind_them() {
+    for (workflow, ends, standing, expected) in [
+        ("+z a|| b<a", "", "", "a || a"),
+        ("+z a|| b<a", "", "a", "b z"),
+        ("+z a|| b<a +y?rejected() +x?expired() +w?success()", "", "a|X", "b-Xa x? w? z y"),
+        ("+z a|| b<a c", "c!", "", "a c! b- z"),
+        // Nothing that is done runs again; what asked in vain is asked again.
+        ("+z +y?failure() +x a b<a", "", "a z y?", "b y? x"),
+        ("+z +y<z a", "", "z", "a y"),
+        ("+z a b", "", "a b", "z"),
+        ("+z a", "", "a z", ""),
+    ] {
+        assert_eq!(drive(steps(workflow), ends, false, standing), expected, "{workflow} from {standing}");
     }
 }
 

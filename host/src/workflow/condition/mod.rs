@@ -11,7 +11,8 @@
 //!   `outcome('ID')`: `succeeded`, `failed`, `skipped`, `cancelled`, `rejected` or `expired`.
 //! * Behind an approval that was refused, only a condition with `rejected()` or `expired()` is asked at all.
 //!
-//! A condition that uses none of these functions means `success() && (condition)`.
+//! A condition that uses none of these functions means `success() && (condition)`; on a step of `finally`, it means no more
+//! than it says.
 
 mod check;
 mod evaluate;
@@ -41,6 +42,7 @@ struct Parsed {
     text: String,
     expression: IdedExpr,
     references: References,
+    /// Or it is a step's of `finally`.
     admits_failure: bool,
     admits_refusal: bool,
 }
@@ -98,6 +100,15 @@ impl ConditionError {
 impl Condition {
     /// Reads an expression, and checks all that can be checked without values: its variables, functions and size.
     pub fn parse(text: &str) -> Result<Self, ConditionError> {
+        Self::read(text, false)
+    }
+
+    /// The same on a step of `finally`, which is asked whatever came before it.
+    pub fn parse_finally(text: &str) -> Result<Self, ConditionError> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, in_any_case: bool) -> Result<Self, ConditionError> {
         if text.trim().is_empty() {
             return Err(ConditionError::new("the condition is empty").with_hint("leave `if` out, or write `success()`"));
         }
@@ -114,7 +125,7 @@ impl Condition {
             text: text.to_owned(),
             expression,
             references: checked.references,
-            admits_failure: checked.admits_failure,
+            admits_failure: in_any_case || checked.admits_failure,
             admits_refusal: checked.admits_refusal,
         })))
     }
@@ -129,8 +140,8 @@ impl Condition {
         &self.0.references
     }
 
-    /// It uses one of the functions that ask how things went, so it is asked even when something the step depends on did
-    /// not succeed. Any other condition is false then.
+    /// It uses one of the functions that ask how things went, or stands in `finally`, so it is asked even when something the
+    /// step depends on did not succeed. Any other condition is false then.
     pub fn admits_failure(&self) -> bool {
         self.0.admits_failure
     }
@@ -157,7 +168,7 @@ impl fmt::Debug for Condition {
 
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text
+        self.0.text == other.0.text && self.0.admits_failure == other.0.admits_failure
     }
 }
 

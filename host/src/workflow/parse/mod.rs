@@ -13,13 +13,13 @@ use self::fields::Fields;
 #[cfg(test)]
 pub(crate) use self::step::STEP_FIELDS;
 use self::step::Steps;
-use super::model::{Input, OutputFormat, Settings, Workflow};
+use super::model::{Input, OutputFormat, Settings, StepList, Workflow};
 use super::source::Source;
 use super::{digest, inputs, json};
 use crate::diagnostic::{Diagnostic, Place};
 
 pub(crate) const WORKFLOW_FIELDS: &[&str] =
-    &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps"];
+    &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps", "finally"];
 const SETTINGS_FIELDS: &[&str] = &["quiet_mode", "jobs", "save_results", "output_format"];
 
 /// More steps at once than this are a mistake.
@@ -33,7 +33,9 @@ const MAX_NAME: usize = 200;
 /// not be run then. Places have no position yet, but for syntax errors and duplicate keys: see [`Source::locate`].
 pub fn parse(source: &Source) -> (Option<Workflow>, Vec<Diagnostic>) {
     let mut steps = Steps::default();
-    let document = match json::read_streaming(source, Some("steps"), &mut |index, step| steps.read(index, step)) {
+    let document = match json::read_streaming(source, Some("steps"), &mut |index, step| {
+        steps.read(StepList::Steps, index, step);
+    }) {
         Ok(document) => document,
         Err(error) => return (None, vec![*error]),
     };
@@ -51,9 +53,11 @@ pub fn parse(source: &Source) -> (Option<Workflow>, Vec<Diagnostic>) {
     (workflow, problems)
 }
 
-fn read_workflow(members: Map<String, Value>, steps: Steps, problems: &mut Vec<Diagnostic>) -> Option<Workflow> {
+fn read_workflow(members: Map<String, Value>, mut steps: Steps, problems: &mut Vec<Diagnostic>) -> Option<Workflow> {
     let mut fields = Fields::new(String::new(), members, WORKFLOW_FIELDS, problems);
     strip_annotations(&mut fields.members);
+    let no_steps = steps.is_empty();
+    read_finally(&mut fields, &mut steps);
     let digest = digest::of_workflow(&fields.members, &steps.digests);
     let name = read_name(&mut fields);
     let description = fields.string("description");
@@ -71,7 +75,7 @@ fn read_workflow(members: Map<String, Value>, steps: Steps, problems: &mut Vec<D
             "steps",
             "\"steps\": [{ \"id\": \"hello\", \"type\": \"print\", \"config\": { \"message\": \"hello\" } }]",
         ),
-        Some(Value::Array(_)) if steps.is_empty() => {
+        Some(Value::Array(_)) if no_steps => {
             let place = fields.place("steps");
             fields.report(Diagnostic::error("no-steps", place, "a workflow has at least one step"));
         }
@@ -80,6 +84,24 @@ fn read_workflow(members: Map<String, Value>, steps: Steps, problems: &mut Vec<D
     }
     let steps = steps.finish(fields.problems);
     Some(Workflow { name: name?, description, inputs, settings, secrets, not_secrets, steps, digest })
+}
+
+/// Reads `finally`, and leaves the digests of its steps in its place for the workflow's.
+fn read_finally(fields: &mut Fields<'_>, steps: &mut Steps) {
+    match fields.take("finally") {
+        None => {}
+        Some(Value::Array(items)) => {
+            let digests = items
+                .into_iter()
+                .enumerate()
+                .map(|(index, step)| steps.read(StepList::Finally, index, step).to_string().into());
+            let digests: Vec<Value> = digests.collect();
+            if !digests.is_empty() {
+                fields.members.insert("finally".to_owned(), digests.into());
+            }
+        }
+        Some(other) => fields.wrong_type("finally", "an array", &other),
+    }
 }
 
 /// Of what stands below the workflow, before its digest is made. Steps do it for themselves.

@@ -11,7 +11,7 @@ use super::{approval, permissions};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::{Digest, StepId, StepType};
 use crate::workflow::condition::Condition;
-use crate::workflow::model::{Retry, Step};
+use crate::workflow::model::{Approval, Retry, Step, StepList};
 use crate::workflow::{digest, json, suggest};
 
 pub(crate) const STEP_FIELDS: &[&str] = &[
@@ -42,21 +42,22 @@ const MAX_SUGGESTIONS: usize = 20;
 /// The steps that have been read so far.
 #[derive(Default)]
 pub(super) struct Steps {
-    /// Of all elements, for the workflow's digest.
+    /// Of all elements of `steps`, for the workflow's digest.
     pub(super) digests: Vec<Digest>,
     steps: Vec<Step>,
     /// Every id that was mentioned, so that equal ids share their text, and what it stands for.
     ids: HashMap<StepId, Defined>,
     types: HashSet<StepType>,
-    /// A condition such as `always()` may stand on many steps.
+    /// A condition such as `always()` may stand on many steps. Those of `finally` are others.
     conditions: HashMap<String, Condition>,
+    final_conditions: HashMap<String, Condition>,
     problems: Vec<Diagnostic>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Defined {
-    /// The index of the first step with this id.
-    index: Option<usize>,
+    /// Where the first step with this id stands.
+    first: Option<(StepList, usize)>,
     /// That step could be understood.
     kept: bool,
 }
@@ -66,14 +67,21 @@ impl Steps {
         self.digests.is_empty()
     }
 
-    /// Reads one element of `steps`.
-    pub(super) fn read(&mut self, index: usize, value: Value) {
-        let pointer = format!("/steps/{index}");
+    /// Reads one element of a list. Gives its digest.
+    pub(super) fn read(&mut self, list: StepList, index: usize, value: Value) -> Digest {
+        let digest = self.read_step(list, index, value);
+        if list == StepList::Steps {
+            self.digests.push(digest);
+        }
+        digest
+    }
+
+    fn read_step(&mut self, list: StepList, index: usize, value: Value) -> Digest {
+        let pointer = list.pointer(index);
         let Value::Object(mut members) = value else {
-            self.digests.push(digest::of(&value));
             let message = format!("a step is an object, not {}", json::kind(&value));
             self.problems.push(Diagnostic::error("wrong-type", Place::value(pointer), message));
-            return;
+            return digest::of(&value);
         };
         digest::strip_annotations(&mut members);
         for name in ["retry", "approval"] {
@@ -82,30 +90,32 @@ impl Steps {
             }
         }
         let value = Value::Object(members);
-        let digest = digest::of(&value);
-        self.digests.push(digest);
-        let Value::Object(members) = value else { return };
+        let digest = digest::of_step(list, &value);
+        let Value::Object(members) = value else { return digest };
 
         let mut problems = mem::take(&mut self.problems);
         let mut fields = Fields::new(pointer, members, STEP_FIELDS, &mut problems);
-        if let Some(step) = self.read_fields(&mut fields, index, digest) {
+        if let Some(step) = self.read_fields(&mut fields, (list, index), digest) {
             self.steps.push(step);
         }
         self.problems = problems;
+        digest
     }
 
-    fn read_fields(&mut self, fields: &mut Fields<'_>, index: usize, digest: Digest) -> Option<Step> {
-        let id = self.read_id(fields, index);
+    fn read_fields(&mut self, fields: &mut Fields<'_>, at: (StepList, usize), digest: Digest) -> Option<Step> {
+        let (list, index) = at;
+        let id = self.read_id(fields, at);
         let step_type = self.read_type(fields);
         let config = Value::Object(fields.object("config").unwrap_or_default());
         let depends_on = fields.strings("depends_on").into_iter().map(|name| self.intern(name)).collect();
-        let condition = self.read_condition(fields);
+        let condition = self.read_condition(fields, list);
         let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero());
         let retry = read_retry(fields);
         let permissions = permissions::read_member(fields, "permissions").map(Arc::new);
-        let approval = approval::read(fields).map(Arc::new);
+        let approval = read_approval(fields, list).map(Arc::new);
         let mut flag = |name, default| fields.boolean(name).unwrap_or(default);
         let step = Step {
+            list,
             index,
             continue_on_error: flag("continue_on_error", false),
             approval,
@@ -127,7 +137,7 @@ impl Steps {
     }
 
     /// A step that has an earlier one's id is kept, so that what else is wrong with it is reported too.
-    fn read_id(&mut self, fields: &mut Fields<'_>, index: usize) -> Option<StepId> {
+    fn read_id(&mut self, fields: &mut Fields<'_>, (list, index): (StepList, usize)) -> Option<StepId> {
         if fields.members.get("id").is_none_or(Value::is_null) {
             fields.missing("id", "each step has an `id` of its own, which others name in `depends_on`");
             return None;
@@ -139,15 +149,15 @@ impl Steps {
         });
         let id = self.intern(text);
         let defined = self.ids.entry(id.clone()).or_default();
-        if let Some(first) = defined.index {
+        if let Some((list, first)) = defined.first {
             let place = fields.place("id");
             fields.report(
                 Diagnostic::error("duplicate-id", place, format!("two steps have the id `{id}`"))
-                    .with_related("the first is here", Place::value(format!("/steps/{first}/id")))
+                    .with_related("the first is here", Place::value(format!("{}/id", list.pointer(first))))
                     .with_hint("give one of them another id"),
             );
         } else {
-            defined.index = Some(index);
+            defined.first = Some((list, index));
         }
         valid.ok().map(|()| id)
     }
@@ -179,21 +189,27 @@ impl Steps {
         Some(step_type)
     }
 
-    fn read_condition(&mut self, fields: &mut Fields<'_>) -> Option<Condition> {
-        let text = match fields.take("if")? {
-            Value::String(text) => text,
-            Value::Bool(constant) => constant.to_string(),
-            other => {
+    fn read_condition(&mut self, fields: &mut Fields<'_>, list: StepList) -> Option<Condition> {
+        let text = match (fields.take("if"), list) {
+            (Some(Value::String(text)), _) => text,
+            (Some(Value::Bool(constant)), _) => constant.to_string(),
+            (Some(other), _) => {
                 fields.wrong_type("if", "a condition in a string", &other);
                 return None;
             }
+            (None, StepList::Steps) => return None,
+            (None, StepList::Finally) => "always()".to_owned(),
         };
-        if let Some(known) = self.conditions.get(&text) {
+        let (conditions, parse): (_, fn(&str) -> _) = match list {
+            StepList::Steps => (&mut self.conditions, Condition::parse),
+            StepList::Finally => (&mut self.final_conditions, Condition::parse_finally),
+        };
+        if let Some(known) = conditions.get(&text) {
             return Some(known.clone());
         }
-        match Condition::parse(&text) {
+        match parse(&text) {
             Ok(condition) => {
-                self.conditions.insert(text, condition.clone());
+                conditions.insert(text, condition.clone());
                 Some(condition)
             }
             Err(error) => {
@@ -218,10 +234,11 @@ impl Steps {
     pub(super) fn finish(mut self, problems: &mut Vec<Diagnostic>) -> Vec<Step> {
         problems.append(&mut self.problems);
         let names: Vec<&str> =
-            self.ids.iter().filter(|(_, defined)| defined.index.is_some()).map(|(id, _)| id.as_str()).collect();
+            self.ids.iter().filter(|(_, defined)| defined.first.is_some()).map(|(id, _)| id.as_str()).collect();
         let mut suggestions = MAX_SUGGESTIONS;
         for step in &mut self.steps {
-            let place = |index| Place::value(format!("/steps/{}/depends_on/{index}", step.index));
+            let base = step.pointer("depends_on");
+            let place = |index| Place::value(format!("{base}/{index}"));
             let named = mem::take(&mut step.depends_on);
             let mut seen = Seen::default();
             let mut kept = Vec::with_capacity(named.len());
@@ -229,9 +246,11 @@ impl Steps {
                 let defined = self.ids.get(id.as_str()).copied().unwrap_or_default();
                 if id.as_str().is_empty() {
                     // Reported when it was read.
-                } else if defined.index.is_none() {
+                } else if defined.first.is_none() {
                     problems.push(unknown_dependency(place(index), id, &names, suggestions > 0));
                     suggestions = suggestions.saturating_sub(1);
+                } else if defined.first.is_some_and(|(list, _)| list != step.list) {
+                    problems.push(other_list(place(index), step.list, id));
                 } else if let Some(first) = seen.first(&named, index) {
                     problems.push(
                         Diagnostic::warning("duplicate-dependency", place(index), format!("`{id}` is named twice"))
@@ -272,6 +291,36 @@ fn unknown_dependency(place: Place, id: &StepId, names: &[&str], suggest: bool) 
         Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
         None => problem,
     }
+}
+
+/// `steps` come first, and `finally` after all of them: neither waits for a step of the other.
+fn other_list(place: Place, list: StepList, id: &StepId) -> Diagnostic {
+    let (message, hint) = match list {
+        StepList::Steps => (
+            format!("`{id}` is a step of `finally`, which comes after all of `steps`"),
+            "move one of them to the other's list".to_owned(),
+        ),
+        StepList::Finally => (
+            format!("`{id}` is no step of `finally`, and all of `steps` comes before it anyway"),
+            format!("leave it out; an `if` can ask how it went: outcome('{id}') == 'succeeded'"),
+        ),
+    };
+    Diagnostic::error("finally-dependency", place, message).with_hint(hint)
+}
+
+/// Nothing waits at the end of a run.
+fn read_approval(fields: &mut Fields<'_>, list: StepList) -> Option<Approval> {
+    let has_rule = fields.members.get("approval").is_some_and(|approval| !approval.is_null());
+    let name = if has_rule { "approval" } else { "pause" };
+    let approval = approval::read(fields)?;
+    if list == StepList::Steps {
+        return Some(approval);
+    }
+    let place = fields.place(name);
+    let message = "a step of `finally` can't wait for an approval: nothing comes after it that could be held back";
+    let hint = "let a step of `steps` wait; here, an `if` can ask what came of it: rejected(), expired()";
+    fields.report(Diagnostic::error("finally-approval", place, message).with_hint(hint));
+    None
 }
 
 /// A step's id consists of ASCII letters, digits, `_` and `-`, so that `steps.ID.key` reads in one way only.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::approval::{OnExpire, Principal, Rule};
 use crate::diagnostic::Severity;
+use crate::workflow::condition::Condition;
 use crate::workflow::model::Retry;
 
 /// What a person would read, one problem after the other.
@@ -60,6 +61,60 @@ fn the_approval_workflow_is_read_as_it_is() {
     assert_eq!(request.config["channel"], "#deployments");
     assert_eq!(request.retry, Retry::default());
     assert!(request.save_output && !request.quiet && request.timeout.is_none() && request.condition.is_none());
+}
+
+#[test]
+fn the_steps_of_finally_come_after_all_others() {
+    let document =
+        |finally: Value| json!({ "name": "w", "steps": [{ "id": "a", "type": "print" }], "finally": finally });
+    let workflow = clean(&document(json!([
+        { "id": "b", "type": "print", "x-note": 1 },
+        { "id": "c", "type": "print", "if": "inputs.a == 1", "depends_on": ["b"], "pause": false },
+    ])));
+    let [a, b, c] = &workflow.steps[..] else { panic!("three steps") };
+    assert_eq!([a.pointer("if"), b.pointer("if"), c.pointer("id")], ["/steps/0/if", "/finally/0/if", "/finally/1/id"]);
+    assert!(a.condition.is_none());
+    assert_eq!(b.condition.as_ref().map(Condition::text), Some("always()"));
+    // Whatever came before, what it asks decides.
+    assert!(c.condition.as_ref().is_some_and(Condition::admits_failure));
+    // Where a step stands is part of what it means, and so is all of it.
+    assert_ne!(a.digest, clean(&document(json!([{ "id": "b", "type": "print" }]))).steps[1].digest);
+    let one = clean(&document(json!([{ "id": "b", "type": "print" }]))).digest;
+    assert_eq!(one, clean(&document(json!([{ "type": "print", "x-y": 1, "id": "b" }]))).digest);
+    assert_ne!(one, clean(&document(json!([{ "id": "b", "type": "shell" }]))).digest);
+    assert_eq!(clean(&document(json!([]))).digest, clean(&document(Value::Null)).digest);
+}
+
+#[test]
+fn neither_list_depends_on_the_other_and_nothing_waits_in_finally() {
+    let report = report(
+        r#"{ "name": "w", "steps": [{ "id": "a", "type": "print", "depends_on": ["z"] }],
+"finally": [
+  { "id": "z", "type": "print", "depends_on": ["a"] },
+  { "id": "a", "type": "print", "pause": true },
+  { "id": "y", "type": "print", "approval": {}, "if": "nonsense()" },
+  7
+] }"#,
+    );
+    let lines: Vec<&str> =
+        report.lines().filter(|line| line.starts_with("w.json:") || line.contains("outcome(")).collect();
+    assert_eq!(
+        lines,
+        [
+            "w.json:4:11: error[duplicate-id]: two steps have the id `a`",
+            "w.json:4:42: error[finally-approval]: a step of `finally` can't wait for an approval: nothing comes after it that \
+             could be held back",
+            "w.json:5:55: error[condition]: there is no function `nonsense`",
+            "w.json:5:45: error[finally-approval]: a step of `finally` can't wait for an approval: nothing comes after it that \
+             could be held back",
+            "w.json:6:3: error[wrong-type]: a step is an object, not a number",
+            "w.json:1:71: error[finally-dependency]: `z` is a step of `finally`, which comes after all of `steps`",
+            "w.json:3:48: error[finally-dependency]: `a` is no step of `finally`, and all of `steps` comes before it anyway",
+            "  hint: leave it out; an `if` can ask how it went: outcome('a') == 'succeeded'",
+        ]
+    );
+    assert!(report.contains("w.json:1:34: the first is here"), "{report}");
+    assert!(workflow_report("\"finally\": {}").contains("`finally` is an array, not an object"));
 }
 
 #[test]
