@@ -171,7 +171,7 @@ fn a_workflow_can_take_names_on_trust() {
 fn nobody_approves_their_own() {
     let mut project = project(&json!({ "self": false, "allow_unverified": true }));
     project.shiro("run").exits(0);
-    project.shiro("run").exits(6).says("alice made the change or started the run");
+    project.shiro("run").exits(6).says("alice started the run");
     as_user(&mut project, "bob").shiro("run").exits(0);
     assert_eq!(effects(&project), ["build", "deploy"]);
 }
@@ -204,6 +204,32 @@ fn what_is_approved_is_what_runs() {
     project.shiro("run").exits(0);
     assert_eq!(effects(&project), ["build", "deploy"]);
     project.shiro("audit verify").exits(0).says("holds (2 decisions)");
+}
+
+#[test]
+fn what_is_bound_is_compared_again_when_something_behind_the_gate_starts() {
+    let run = |id: &str, after: &[&str], command: &str| {
+        let command = format!("echo {id} >> \"$EFFECTS\"; {command}");
+        json!({ "id": id, "type": "shell", "depends_on": after, "config": { "shell": "sh", "command": command } })
+    };
+    let ask = |id: &str, bind: &[&str]| json!({ "id": id, "type": "print", "config": { "message": "look" }, "approval": { "bind": bind } });
+    let mut project = Project::with_workflow(&json!({ "name": "gated", "steps": [
+        ask("one", &[]), ask("two", &["f"]),
+        run("writes", &["one"], "echo 2 > f"),
+        run("deploy", &["two", "writes"], "echo 3 > f"),
+        run("again", &["deploy"], "cat f")
+    ] }));
+    let effects_file = project.join("effects").display().to_string();
+    project.env("EFFECTS", effects_file).env("USER", "alice").write("f", "1\n");
+    project.shiro("run").exits(0);
+    let outcome = project.shiro("run").exits(6).says("what was approved after `two` is not what is there now");
+    outcome.says("bound file `f` is different").says("-accept-changes");
+    assert_eq!(effects(&project), ["writes"]);
+    project.shiro("run").exits(6).says("~ bound file `f` is different");
+    project.write("f", "1\n");
+    // What is behind the gate may write to it.
+    project.shiro("run").exits(0);
+    assert_eq!(effects(&project), ["writes", "deploy", "again"]);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub enum FailureClass {
     Denied,
     /// A limit or a timeout was hit.
     Limit,
-    /// A value that the journal refers to (a secret's variable) is missing now.
+    /// A value that the journal refers to (a secret's variable) is missing now, or what was approved is not what is there.
     State,
     /// A bug in shiro.
     Internal,

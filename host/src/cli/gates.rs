@@ -11,12 +11,13 @@ use uuid::Uuid;
 use super::error::{CliError, STATE};
 use super::project::Project;
 use super::{accepted, bind};
-use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Refusal, Request, Subject};
+use crate::approval::{Approver, CLOCK_TOLERANCE, Decision, Refusal, Request, Subject, compare};
 use crate::engine::{Gate, GateState, RunState, Status, resume};
 use crate::event::Digests;
 use crate::id::{Digest, StepId, StepType};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, FailureClass};
 use crate::plan::{Plan, StepIndex};
+use crate::report::human::Ask;
 use crate::workflow::condition::Condition;
 use crate::workflow::model::{Approval, Step};
 use crate::workflow::schema::Validator;
@@ -64,6 +65,23 @@ impl Now {
     /// What this approval is about, as it is now.
     pub(super) fn subject(&self, approval: &Approval) -> Result<Subject, Box<Failure>> {
         Ok(Subject { files: bind::digests(&self.project_dir, &approval.bind)?, ..self.subject.clone() })
+    }
+
+    /// What is bound is what was approved, right before something behind the gate starts: what ran since this process began
+    /// may have written to it. Nothing else of what was approved changes meanwhile: it was read before.
+    pub(super) fn check_bound(&self, step: &StepId, request: &Request) -> Result<(), Box<Failure>> {
+        let approval = self.plan.find(step.as_str()).and_then(|index| self.plan.step(index).approval.as_ref());
+        let Some(approval) = approval.filter(|approval| !approval.bind.is_empty()) else { return Ok(()) };
+        let mut lines = Vec::new();
+        compare(&mut lines, "bound file", &request.subject.files, &bind::digests(&self.project_dir, &approval.bind)?);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let message = format!("what was approved after `{step}` is not what is there now: {}", lines.join("; "));
+        Err(Box::new(Failure::new(FailureClass::State, "bind", message).with_hint(
+            "restore it, or let it be approved anew: `shiro run -accept-changes` asks for that. A step that writes to what is \
+             bound belongs before the approval",
+        )))
     }
 
     /// A new request of this step. It expires some time after this moment.
@@ -256,11 +274,11 @@ pub(super) fn ask_error(failure: &Failure) -> CliError {
 }
 
 /// What the gates that wait ask for, once this start has approved these: for those with `approval`.
-pub(super) fn asks(state: &RunState, approved: &[StepId]) -> Vec<(StepId, String)> {
+pub(super) fn asks(state: &RunState, approved: &[StepId]) -> Vec<(StepId, Ask)> {
     let waiting = state.gates().filter(|(_, gate)| gate.standing() == Gate::Waiting && !gate.request().rule.pause);
     let asks = |(step, gate): (&StepId, &GateState)| {
         let missing = gate.missing().saturating_sub(u32::from(approved.contains(step)));
-        (step.clone(), gate.request().in_words(missing))
+        (step.clone(), Ask::of(step, gate.request(), missing))
     };
     waiting.map(asks).collect()
 }
@@ -320,8 +338,11 @@ pub(super) fn judge(
     let starter = state.started().and_then(|started| started.starter.as_ref());
     gate.judge(decision, approver, starter, now.max(latest_for(state, gate, now)), state.has_seen(approver))
         .map_err(|refusal| (refusal.to_string(), refusal.hint().to_owned()))?;
-    match (&gate.request().rule.form, decision) {
-        (Some(schema), Decision::Approved) => check_form(schema, form),
+    let rule = &gate.request().rule;
+    match (&rule.form, decision) {
+        (Some(schema), Decision::Approved) => {
+            check_form(schema, form).map_err(|why| (why, rule.approve_command(&StepId::new("STEP"))))
+        }
         _ => Ok(()),
     }
 }
@@ -332,21 +353,16 @@ fn latest_for(state: &RunState, gate: &GateState, now: u64) -> u64 {
     if behind { now } else { state.latest() }
 }
 
-fn check_form(schema: &Value, form: Option<&Value>) -> Result<(), (String, String)> {
+fn check_form(schema: &Value, form: Option<&Value>) -> Result<(), String> {
     let empty = Value::Object(Map::new());
-    let hint = || {
-        let fields = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        let flags: String = fields.map(|name| format!(" -form {name}=...")).collect();
-        format!("shiro approve STEP{flags}")
-    };
-    let validator = Validator::new(schema).map_err(|why| (format!("its form is {why}"), String::new()))?;
+    let validator = Validator::new(schema).map_err(|why| format!("its form is {why}"))?;
     let problems = validator.check_resolved(form.unwrap_or(&empty));
     if problems.is_empty() {
         return Ok(());
     }
     let problems: Vec<String> =
         problems.into_iter().map(|problem| problem.diagnostic("form", "", "the form").message).collect();
-    Err((problems.join("; "), hint()))
+    Err(problems.join("; "))
 }
 
 /// The gates that a start may approve at all: those that waited when it began, and only if nothing else lets the run go on.

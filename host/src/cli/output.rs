@@ -9,7 +9,7 @@ use super::ci::Environment;
 use super::project::Project;
 use crate::event::{Job, Tell};
 use crate::id::StepId;
-use crate::report::human::{Human, HumanOptions, Outputs, Resumed, StepInfo, Style};
+use crate::report::human::{Ask, Human, HumanOptions, Outputs, Resumed, StepInfo, Style, to_go_on};
 use crate::report::{color, style};
 use crate::workflow::model::OutputFormat;
 
@@ -71,18 +71,30 @@ impl Output {
         Arc::new(Human::new(options))
     }
 
-    /// Nothing was decided, and this start decides nothing: `worked` says that its job has worked on the run before.
-    pub(super) fn still_paused(&self, workflow: &str, waiting: &[StepId], job: &Job, worked: bool) {
+    /// Nothing was decided, and this start decides nothing: `worked` says that its job has worked on the run before. `asks`: what
+    /// those of the waiting gates ask for that ask for something.
+    pub(super) fn still_paused(
+        &self,
+        workflow: &str,
+        waiting: &[StepId],
+        asks: &[(StepId, Ask)],
+        job: &Job,
+        worked: bool,
+    ) {
         let names: Vec<&str> = waiting.iter().map(StepId::as_str).collect();
         let why = match &job.name {
             Some(job) if worked => format!(": starting {job} again approves nothing"),
             _ => String::new(),
         };
-        say(&format!(
-            "{workflow}: still paused after {}{why}\nto approve and go on: {}",
-            names.join(", "),
-            self.resume
-        ));
+        let asked = |step: &StepId| asks.iter().find(|(asking, _)| asking == step).map(|(_, ask)| ask);
+        let mut text = format!("{workflow}: still paused after {}{why}", names.join(", "));
+        for (step, ask) in waiting.iter().filter_map(|step| Some((step, asked(step)?))) {
+            text += &format!(
+                "\n  {step}: {}\n  {step}: `{}`, or `shiro reject {step} -reason ...`",
+                ask.words, ask.command
+            );
+        }
+        say(&format!("{text}\n{}", to_go_on(waiting.iter().map(asked), &self.resume)));
     }
 
     /// The run is done.

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use super::Exit;
@@ -21,7 +23,7 @@ use super::start::{Asked, Start};
 use super::{accepted, dry_run, inputs, policy, retry, shared_data, start, status, store};
 use crate::approval::{Approver, Request};
 use crate::engine::resume::{self, Resume, ResumeError};
-use crate::engine::{self, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
+use crate::engine::{self, CheckFn, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{Digest, RunId, StepId};
 use crate::journal::{Journal, JournalError, Loaded, Receipt};
@@ -157,7 +159,8 @@ impl<'a> Session<'a> {
                 Err(error.hint("`shiro status` shows the runs and where they stand"))
             }
             (Start::StillPaused { waiting }, Some(loaded), Some(state)) => {
-                self.output.still_paused(&self.held.key.workflow, &waiting, &self.job, state.has_worked(&self.job));
+                let (asks, worked) = (gates::asks(&state, &[]), state.has_worked(&self.job));
+                self.output.still_paused(&self.held.key.workflow, &waiting, &asks, &self.job, worked);
                 self.leave_status("paused", state.started().map(|started| &started.run), Some(&loaded.receipt()));
                 Ok(self.args.pause_exit_code)
             }
@@ -357,7 +360,9 @@ impl<'a> Session<'a> {
     /// Runs the engine to its end, and says how it ended.
     fn drive(self, begin: Begin) -> Exit {
         let Begin { state, events, now, journal, warnings, resumed } = begin;
-        let request: RequestFn = Box::new(move |step, approval| now.request(step, approval));
+        let (asking, checking) = (now.clone(), now);
+        let request: RequestFn = Box::new(move |step, approval| asking.request(step, approval));
+        let check: CheckFn = Box::new(move |step, request| checking.check_bound(step, request));
         let options = self.options();
         let run = events.iter().find_map(|event| match event {
             Event::RunStarted(started) => Some(started.run.clone()),
@@ -403,6 +408,7 @@ impl<'a> Session<'a> {
                 runner: Arc::new(runner),
                 record: record(Arc::clone(&journal), Arc::clone(&held)),
                 request,
+                check,
                 tell,
                 secrets: Arc::clone(&self.secrets),
                 env: Arc::new(env),
@@ -538,6 +544,14 @@ pub(super) fn leave_status(
         if !directory.exists() {
             let _ = std::fs::create_dir_all(&directory);
         }
-        let _ = std::fs::write(directory.join("status.env"), lines);
+        // A link could lead anywhere.
+        let no_link = OFlags::NOFOLLOW.bits() as i32;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .custom_flags(no_link)
+            .open(directory.join("status.env"));
+        let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
 }

@@ -14,6 +14,10 @@ use crate::workflow::model::Approval;
 /// block. The failure is the step's: nothing that can't be asked for is approved.
 pub type RequestFn = Box<dyn FnMut(&StepId, &Approval) -> Result<Request, Box<Failure>> + Send>;
 
+/// Whether what was approved at this step's gate is what is there, right before the first step behind it starts. May block.
+/// The failure is that of the step behind it.
+pub type CheckFn = Box<dyn FnMut(&StepId, &Request) -> Result<(), Box<Failure>> + Send>;
+
 /// Where a gate stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gate {
@@ -252,6 +256,11 @@ impl Gates {
         let gates = self.guarded_by.get(step).into_iter().flatten();
         let closed = |gate: &&u32| self.gates.get(*gate).is_some_and(|gate| gate.standing != Gate::Approved);
         gates.copied().find(|gate| closed(&gate)).map_or(Ok(()), Err)
+    }
+
+    /// The steps whose gates this one stands behind.
+    pub(super) fn before(&self, step: &StepId) -> impl Iterator<Item = u32> {
+        self.guarded_by.get(step).into_iter().flatten().copied()
     }
 
     pub(super) fn ask(&mut self, step: u32, at: u64, request: &Request) -> Result<Gate, String> {

@@ -1,7 +1,7 @@
 //! The one task that takes in what happens, decides, records and tells.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::approval::{Gate, RequestFn};
+use super::approval::{CheckFn, Gate, RequestFn};
 use super::attempt::{self, Ended, Launch, Shared};
 use super::retry::{self, Next};
 use super::scheduler::{Cause, Decision, Scheduler, Standing};
@@ -48,6 +48,9 @@ pub(super) struct Dispatcher<R> {
     scheduler: Scheduler,
     record: RecordFn,
     request: RequestFn,
+    check: CheckFn,
+    /// The gates behind which this process has started something, after a check of what was approved there.
+    checked: HashSet<StepId>,
     options: Options,
     stop: mpsc::UnboundedReceiver<Signal>,
     /// No more signals can come.
@@ -68,8 +71,21 @@ pub(super) struct Dispatcher<R> {
 
 impl<R: StepRunner> Dispatcher<R> {
     pub(super) fn new(setup: Setup<R>) -> Result<Self, EngineError> {
-        let Setup { plan, mut state, begin, runner, record, mut request, tell, secrets, env, types, options, stop } =
-            setup;
+        let Setup {
+            plan,
+            mut state,
+            begin,
+            runner,
+            record,
+            mut request,
+            check,
+            tell,
+            secrets,
+            env,
+            types,
+            options,
+            stop,
+        } = setup;
         let mut batch = Vec::new();
         for event in begin {
             push(&mut state, &mut batch, event)?;
@@ -100,6 +116,8 @@ impl<R: StepRunner> Dispatcher<R> {
             scheduler,
             record,
             request,
+            check,
+            checked: HashSet::new(),
             options,
             stop,
             stop_closed: false,
@@ -193,6 +211,10 @@ impl<R: StepRunner> Dispatcher<R> {
                 _ => 1,
             };
             self.start(step, attempt)?;
+            if let Err(failure) = self.check(step) {
+                self.failed_for_good(step, *failure, 0)?;
+                continue;
+            }
             let seen = scope::look(&self.state, &self.plan, step);
             self.launches.push(Launch { step, attempt, seen });
         }
@@ -241,6 +263,16 @@ impl<R: StepRunner> Dispatcher<R> {
         let definition = self.plan.step(step);
         let idempotent = definition.idempotent || self.shared.runner.may_repeat(&definition.step_type);
         self.push(Event::StepStarted { step: self.id(step), attempt, idempotent })
+    }
+
+    /// What this step is behind was approved for what is there. Once something behind a gate has started, it may change that.
+    fn check(&mut self, step: StepIndex) -> Result<(), Box<Failure>> {
+        let gates = self.state.gates_before(&self.plan.step(step).id);
+        let new: Vec<_> = gates.filter(|(gate, _)| !self.checked.contains(*gate)).collect();
+        new.iter().try_for_each(|(gate, state)| (self.check)(gate, state.request()))?;
+        let new: Vec<StepId> = new.into_iter().map(|(gate, _)| gate.clone()).collect();
+        self.checked.extend(new);
+        Ok(())
     }
 
     fn ended(&mut self, ended: Ended) -> Result<(), EngineError> {

@@ -53,7 +53,7 @@ use crate::workflow::StepTypes;
 use dispatcher::Dispatcher;
 use signals::Signal;
 
-pub use approval::{Gate, GateState, RequestFn};
+pub use approval::{CheckFn, Gate, GateState, RequestFn};
 pub use legal::IllegalRecord;
 pub use state::{End, RunState, Status, StepState};
 
@@ -77,6 +77,8 @@ pub struct Setup<R> {
     pub record: RecordFn,
     /// Makes the request of a step that asks humans.
     pub request: RequestFn,
+    /// Whether what was approved is what is there.
+    pub check: CheckFn,
     /// Hears of events that are durable, and of live output.
     pub tell: Arc<dyn Tell>,
     /// The secrets of the environment. Those of the config are added.

@@ -222,6 +222,11 @@ impl RunState {
         self.gates.get(step.get() as u32)
     }
 
+    /// The gates that a step stands behind.
+    pub(super) fn gates_before(&self, step: &StepId) -> impl Iterator<Item = (&StepId, &GateState)> {
+        self.gates.before(step).filter_map(|gate| Some((self.ids.get(gate as usize)?, self.gates.get(gate)?)))
+    }
+
     fn apply_event(&mut self, record: &Record) -> Result<(), String> {
         match (&record.event, &self.started, &self.end) {
             (Event::RunStarted(_), Some(_), _) => return Err("the run has started already".into()),

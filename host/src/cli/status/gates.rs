@@ -76,10 +76,8 @@ pub(super) fn show(state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         if let Some(expires_at) = gate.request().expires_at {
             writeln!(out, "    expires    {}", time(expires_at))?;
         }
-        if let Some(form) = rule.form.as_ref().filter(|_| gate.standing() == Gate::Waiting) {
-            let fields = form.get("properties").and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys());
-            let flags: String = fields.map(|name| format!(" -form {name}=...")).collect();
-            writeln!(out, "    form       {}", one_line(&format!("shiro approve {step}{flags}")))?;
+        if rule.form.is_some() && gate.standing() == Gate::Waiting {
+            writeln!(out, "    form       {}", one_line(&rule.approve_command(step)))?;
         }
         for decided in gate.decisions() {
             writeln!(out, "    {}", one_line(&line(decided)))?;

@@ -24,6 +24,7 @@
 //! line does not wait; a thread of the reporter's own sees to the last lines before a silence. Warnings, failures and the end
 //! are written at once.
 
+mod ask;
 mod recap;
 mod run;
 mod screen;
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Notice, Tell};
 use crate::id::{RunId, StepId};
+pub use ask::{Ask, to_go_on};
 use run::{Run, Urgency};
 use screen::Screen;
 
@@ -90,8 +92,8 @@ pub struct Resumed {
     pub run: RunId,
     /// How many of its steps ended before.
     pub done: usize,
-    /// What the gates that wait ask for, in words.
-    pub asks: Vec<(StepId, String)>,
+    /// What the gates that wait ask for.
+    pub asks: Vec<(StepId, Ask)>,
 }
 
 /// What a [`Human`] reporter needs.

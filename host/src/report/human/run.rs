@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
 
+use super::ask::{Ask, to_go_on};
 use super::recap::{Failed, Tail, Tally};
 use super::sections::Sections;
 use super::text::{Paint, Tone, count, duration, milliseconds};
@@ -52,7 +53,7 @@ pub(super) struct Run {
     sections: Sections,
     running: HashMap<StepId, Running>,
     /// What gates with `approval` ask for, in words.
-    asks: HashMap<StepId, String>,
+    asks: HashMap<StepId, Ask>,
     tally: Tally,
     /// When the first and the last event so far happened: milliseconds since 1970.
     began: Option<u64>,
@@ -213,7 +214,7 @@ impl Run {
             Event::ApprovalRequested { step, request } => {
                 let asks = if request.rule.pause { String::new() } else { format!(": {}", request.rule.in_words()) };
                 if !request.rule.pause {
-                    self.asks.insert(step.clone(), request.in_words(request.rule.required));
+                    self.asks.insert(step.clone(), Ask::of(step, request, request.rule.required));
                 }
                 self.status(out, &format!("{}: waits for approval{}", self.safe(step.as_str()), self.safe(&asks)));
             }
@@ -402,12 +403,13 @@ impl Run {
         self.summary(out, "paused", Tone::Yellow, began);
         let names: Vec<_> = waiting.iter().map(|step| format!("`{}`", self.safe(step.as_str()))).collect();
         let _ = writeln!(out, "Waiting for approval after {}", names.join(", "));
-        for (step, asks) in waiting.iter().filter_map(|step| Some((step, self.asks.get(step)?))) {
+        for (step, ask) in waiting.iter().filter_map(|step| Some((step, self.asks.get(step)?))) {
             let step = self.safe(step.as_str());
-            let _ = writeln!(out, "  {step}: {}", self.safe(asks));
-            let _ = writeln!(out, "  {step}: `shiro approve {step}`, or `shiro reject {step} -reason ...`");
+            let _ = writeln!(out, "  {step}: {}", self.safe(&ask.words));
+            let _ = writeln!(out, "  {step}: `{}`, or `shiro reject {step} -reason ...`", self.safe(&ask.command));
         }
-        let _ = writeln!(out, "To approve and go on: {}", self.safe(&self.settings.resume));
+        let to_go_on = to_go_on(waiting.iter().map(|step| self.asks.get(step)), &self.settings.resume);
+        let _ = writeln!(out, "{}", self.safe(&to_go_on));
         Urgency::Now
     }
 

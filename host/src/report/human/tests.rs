@@ -289,7 +289,8 @@ To approve and go on: run `shiro run`
 ";
     assert!(shown.ends_with(pause), "{shown}");
 
-    let asks = vec![(StepId::new("ask"), "2 approvals; 1 missing".to_owned())];
+    let ask = Ask { words: "2 approvals; 1 missing".to_owned(), command: "shiro approve ask".to_owned(), form: false };
+    let asks = vec![(StepId::new("ask"), ask)];
     let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks };
     let story = Story::new(&["ask", "deploy"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
@@ -301,6 +302,24 @@ To approve and go on: run `shiro run`
         "{shown}"
     );
     assert!(shown.contains("  ask: 2 approvals; 1 missing\n"), "{shown}");
+}
+
+#[test]
+fn a_form_is_not_filled_in_by_a_start() {
+    let form = json!({ "type": "object", "required": ["ticket"], "properties": { "ticket": { "type": "string" } } });
+    let rule = Rule { form: Some(form), ..Rule::default() };
+    let paused = |others: &[&str]| {
+        let story = Story::new(&["ask", "other"], |_| {});
+        story.begin().start("ask", 1).succeed("ask", 10).event(requested("ask", rule.clone()));
+        let waiting: Vec<&str> = ["ask"].iter().chain(others).copied().collect();
+        story.event(Event::RunPaused { waiting: waiting.into_iter().map(StepId::new).collect() });
+        story.end()
+    };
+    let shown = paused(&[]);
+    assert!(shown.contains("  ask: `shiro approve ask -form ticket=...`, or `shiro reject ask"), "{shown}");
+    assert!(shown.ends_with("To go on once it is approved: run `shiro run`\n"), "{shown}");
+    // A start approves the other one, which needs no form.
+    assert!(paused(&["other"]).ends_with("To approve and go on: run `shiro run`\n"));
 }
 
 #[test]
