@@ -9,6 +9,7 @@ use clap::CommandFactory;
 
 use super::Exit;
 use super::args::ci::{CiSystem, CiVerb, GenerateArgs};
+use super::args::state::StateStore;
 use super::args::{Cli, WorkflowArgs};
 use super::error::{CliError, USAGE};
 use super::project::Project;
@@ -26,12 +27,14 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Exit {
     if args.stage.is_some() && args.system == CiSystem::Github {
         return Err(CliError::new(USAGE, "-stage is for GitLab: GitHub has no stages").hint("leave it out"));
     }
+    let store = store(args)?;
     let project = Project::load(&args.workflow, None)?;
     let options = Options {
         name: project.plan.workflow().name.clone(),
         workflow: named(&args.workflow).map(str::to_owned),
         environment: args.environment.clone(),
         image: args.image.clone(),
+        store,
         stage: args.stage.clone(),
     };
     let text = ci::generate(args.system.into(), &Gates::of(&project.plan), &options);
@@ -43,6 +46,24 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Exit {
         }
     }
     Ok(0)
+}
+
+/// The store to name: none for the one that artifacts carry.
+fn store(args: &GenerateArgs) -> Result<Option<String>, CliError> {
+    let refuse = |why: &str, hint: &str| Err(CliError::new(USAGE, format!("-state-store {why}")).hint(hint));
+    match (&args.state_store, args.system) {
+        (None, _) | (Some(StateStore::Gitlab), CiSystem::Gitlab) | (Some(StateStore::Filesystem), CiSystem::Github) => {
+            Ok(None)
+        }
+        (Some(StateStore::Memory), _) => refuse("memory: a run that pauses there is lost", "leave it out"),
+        (Some(StateStore::Filesystem), CiSystem::Gitlab) => {
+            refuse("filesystem: in GitLab it is `gitlab`, which keeps pipelines apart", "leave it out")
+        }
+        (Some(StateStore::Gitlab | StateStore::GitlabPackages), CiSystem::Github) => {
+            refuse("is for GitLab: here there is no pipeline of it", "leave it out, or name object storage")
+        }
+        (Some(store @ (StateStore::GitlabPackages | StateStore::Objects(_))), _) => Ok(Some(store.to_string())),
+    }
 }
 
 /// Checks a CI file against a workflow. Prints what it finds; errors make it exit 2.

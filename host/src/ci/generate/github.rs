@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::super::gates::Gates;
 use super::names::{Names, Round, slug};
-use super::{Options, approve, kept_days, reject, run, scalar, variable};
+use super::{Options, approve, kept_days, reject, run, scalar, variable, word};
 
 /// Writes the file.
 pub(super) fn generate(gates: &Gates, options: &Options) -> String {
@@ -49,8 +49,9 @@ fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options)
     }
     let _ = writeln!(
         out,
-        "name: {}\n\non:\n  push:\n    branches: [main]\n  workflow_dispatch:\n\npermissions:\n  contents: read\n  # Says for certain who lets a job start.\n  id-token: write\n\njobs:",
-        scalar(&options.name)
+        "name: {}\n\non:\n  push:\n    branches: [main]\n  workflow_dispatch:\n\npermissions:\n  contents: read\n  # Says for certain who lets a job start.\n  id-token: write{}\n\njobs:",
+        scalar(&options.name),
+        if gates.needs_identity() { "\n  # And who reviewed it.\n  actions: read" } else { "" }
     );
 }
 
@@ -59,7 +60,7 @@ fn initial(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options
     start(out, options);
     status(out);
     let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
-    script(out, &[], &[run(options, "-fresh")]);
+    script(out, &[], &[run(options, &format!("{}-fresh", store(options)))]);
     upload(out, &names.initial, gates);
 }
 
@@ -76,8 +77,11 @@ fn approval(out: &mut String, name: &str, round: &Round<'_>, before: &str, gates
          steps:\n      - id: started\n        run: echo started=true >> \"$GITHUB_OUTPUT\"\n      - uses: actions/checkout@v4"
     );
     download(out, before);
-    let fields: Vec<&str> = round.gates.iter().flat_map(|gate| &gate.form).map(String::as_str).collect();
-    script(out, &fields, &approve(options, round.gates, ""));
+    let fields = round.gates.iter().flat_map(|gate| &gate.form).map(|field| variable(field));
+    let mut variables: Vec<(String, String)> =
+        fields.map(|name| (name.clone(), format!("${{{{ vars.{name} }}}}"))).collect();
+    variables.extend(token(gates));
+    script(out, &variables, &approve(options, round.gates, &store(options)));
     upload(out, name, gates);
 }
 
@@ -96,8 +100,11 @@ fn rejection(out: &mut String, round: &Round<'_>, waiting: &str, gates: &Gates, 
         let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
         download(out, waiting);
         let [reject, end] =
-            reject(options, gate, "", "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID");
+            reject(options, gate, &store(options), "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID");
         let _ = writeln!(out, "      - run: {}", scalar(&reject));
+        if let Some((name, value)) = token(gates) {
+            let _ = writeln!(out, "        env:\n          {name}: {value}");
+        }
         let _ = writeln!(out, "      # Runs the steps that ask for a rejection, and ends with exit code 6.");
         let _ = writeln!(out, "      - run: {}", scalar(&end));
         upload(out, name, gates);
@@ -123,15 +130,27 @@ fn status(out: &mut String) {
     let _ = writeln!(out, "    outputs:\n      status: ${{{{ steps.shiro.outputs.SHIRO_STATUS }}}}");
 }
 
-/// The step that runs shiro. The fields of a form come from variables of the environment.
-fn script(out: &mut String, fields: &[&str], commands: &[String]) {
+/// What reads who reviewed an environment, where someone must be known for certain.
+fn token(gates: &Gates) -> Option<(String, String)> {
+    gates.needs_identity().then(|| ("GITHUB_TOKEN".to_owned(), "${{ github.token }}".to_owned()))
+}
+
+/// Where a run's state is.
+fn store(options: &Options) -> String {
+    options.store.as_deref().map_or_else(String::new, |store| format!("-state-store {} ", word(store)))
+}
+
+/// The step that runs shiro, with these variables. The fields of a form come from those of the environment.
+fn script(out: &mut String, variables: &[(String, String)], commands: &[String]) {
     let _ = writeln!(out, "      - id: shiro");
-    if !fields.is_empty() {
-        let _ = writeln!(out, "        # The form's fields are variables of the environment.\n        env:");
+    if !variables.is_empty() {
+        let _ = writeln!(out, "        env:");
     }
-    for field in fields {
-        let name = variable(field);
-        let _ = writeln!(out, "          {name}: ${{{{ vars.{name} }}}}");
+    if variables.iter().any(|(_, value)| value.contains(" vars.")) {
+        let _ = writeln!(out, "          # The form's fields are variables of the environment.");
+    }
+    for (name, value) in variables {
+        let _ = writeln!(out, "          {name}: {value}");
     }
     match commands {
         [command] => {

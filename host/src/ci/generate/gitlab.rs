@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::gates::{Gate, Gates};
 use super::names::{Names, slug};
-use super::{Options, approve, kept_days, reject, run, scalar};
-
-/// Where a run's state is.
-const STORE: &str = "-state-store gitlab ";
+use super::{Options, approve, kept_days, reject, run, scalar, word};
 
 /// Writes the file.
 pub(super) fn generate(gates: &Gates, options: &Options) -> String {
@@ -87,7 +84,7 @@ fn initial(out: &mut String, names: &Names<'_>, options: &Options) {
         "\n{}:\n  extends: .shiro\n  stage: {}\n  script:\n    - {}",
         names.initial,
         stage(options, "run"),
-        scalar(&run(options, &format!("{STORE}-fresh")))
+        scalar(&run(options, &format!("{}-fresh", store(options))))
     );
 }
 
@@ -109,13 +106,13 @@ fn approval(out: &mut String, name: &str, gates: &[Gate], before: &str, options:
     if gates.iter().any(|gate| !gate.form.is_empty()) {
         let _ = writeln!(out, "    # Give the form's fields as variables when you start the job.");
     }
-    for command in approve(options, gates, STORE) {
+    for command in approve(options, gates, &store(options)) {
         let _ = writeln!(out, "    - {}", scalar(&command));
     }
 }
 
 fn rejection(out: &mut String, name: &str, gate: &Gate, waiting: &str, options: &Options) {
-    let [reject, end] = reject(options, gate, STORE, "$CI_JOB_URL");
+    let [reject, end] = reject(options, gate, &store(options), "$CI_JOB_URL");
     let _ = writeln!(
         out,
         "\n{name}:\n  \
@@ -123,7 +120,7 @@ fn rejection(out: &mut String, name: &str, gate: &Gate, waiting: &str, options: 
            stage: {}\n  \
            needs: [{waiting}]\n  \
            when: manual\n  \
-           # Nobody has to reject.\n  \
+           # Nobody has to reject.{}\n  \
            allow_failure: true\n  \
            environment:\n    \
              name: {}\n    \
@@ -133,10 +130,27 @@ fn rejection(out: &mut String, name: &str, gate: &Gate, waiting: &str, options: 
              # Runs the steps that ask for a rejection, and ends with exit code 6.\n    \
              - {}",
         stage(options, "approve"),
+        binds(options),
         scalar(&options.environment),
         scalar(&reject),
         scalar(&end)
     );
+}
+
+/// Where a run's state is.
+fn store(options: &Options) -> String {
+    format!("-state-store {} ", options.store.as_deref().map_or_else(|| "gitlab".to_owned(), word))
+}
+
+/// What artifacts can't do.
+fn binds(options: &Options) -> &'static str {
+    match options.store {
+        Some(_) => "",
+        None => {
+            " The approve job has an artifact of its own, and could still be\n  \
+             # started after it: `shiro ci generate gitlab -state-store gitlab-packages` writes jobs that know of each other."
+        }
+    }
 }
 
 fn stage(options: &Options, own: &str) -> String {

@@ -23,6 +23,8 @@ pub struct Options {
     pub environment: String,
     /// The container image that has shiro.
     pub image: Option<String>,
+    /// The store to name, where it is not the one that artifacts carry.
+    pub store: Option<String>,
     /// GitLab: put every job into this stage of the project, instead of naming stages.
     pub stage: Option<String>,
 }
@@ -122,7 +124,7 @@ fn scalar(text: &str) -> String {
 
 /// A word of a shell command.
 fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | '+');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '@' | '+');
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
     } else {

@@ -27,6 +27,7 @@ fn options() -> Options {
         workflow: None,
         environment: "production".to_owned(),
         image: None,
+        store: None,
         stage: None,
     }
 }
@@ -51,7 +52,7 @@ fn checked(platform: Platform, gates: &Gates, options: &Options) -> Report {
 
 #[test]
 fn the_files_are_as_they_are_documented() {
-    let gates = Gates { rounds: vec![vec![gate("request_approval", 1)]] };
+    let gates = Gates { rounds: vec![vec![Gate { verified: false, ..gate("request_approval", 1) }]] };
     for (platform, golden) in [
         (Platform::Gitlab, include_str!("../../../../docs/ci/gitlab-ci.yml")),
         (Platform::Github, include_str!("../../../../docs/ci/github.yml")),
@@ -75,6 +76,7 @@ fn whatever_is_generated_passes_its_own_check() {
         workflow: Some("it's here/w.json".to_owned()),
         environment: "on".to_owned(),
         image: Some("registry.example.com:5000/tools/shiro@sha256:00".to_owned()),
+        store: Some("s3://bucket/it's".to_owned()),
         stage: None,
     };
     for rounds in rounds {
@@ -97,6 +99,32 @@ fn a_stage_of_the_project_takes_all_jobs() {
     assert!(!text.contains("\nstages:") && !text.contains("\nworkflow:"), "{text}");
     assert_eq!(text.matches("stage: deploy\n").count(), 3);
     assert_eq!(checked(Platform::Gitlab, &gates, &options).count(Severity::Error), 0);
+}
+
+#[test]
+fn a_store_that_jobs_share_is_named_in_each() {
+    let gates = Gates { rounds: vec![vec![gate("a", 1)]] };
+    for (platform, store) in [(Platform::Gitlab, "gitlab-packages"), (Platform::Github, "gs://bucket/state")] {
+        let options = Options { store: Some(store.to_owned()), ..options() };
+        let text = generate(platform, &gates, &options);
+        assert_eq!(text.matches(&format!("-state-store {store} ")).count(), 4, "{text}");
+        let report = checked(platform, &gates, &options);
+        assert!(!report.findings.iter().any(|finding| finding.severity > Severity::Info), "{report}");
+        assert!(!report.findings.iter().any(|finding| finding.rule == "reject-does-not-bind"), "{report}");
+    }
+    let report = checked(Platform::Gitlab, &gates, &options());
+    assert!(report.findings.iter().any(|finding| finding.rule == "reject-does-not-bind"), "{report}");
+}
+
+#[test]
+fn on_github_a_job_that_has_to_say_who_reviewed_it_can_read_that() {
+    let named = Gates { rounds: vec![vec![gate("a", 1)]] };
+    let anybody = Gates { rounds: vec![vec![Gate { verified: false, ..gate("a", 1) }]] };
+    let text = generate(Platform::Github, &named, &options());
+    assert_eq!(text.matches("GITHUB_TOKEN: ${{ github.token }}\n").count(), 2, "{text}");
+    assert!(text.contains("\n  actions: read\n"), "{text}");
+    let text = generate(Platform::Github, &anybody, &options());
+    assert!(!text.contains("GITHUB_TOKEN") && !text.contains("actions: read"), "{text}");
 }
 
 #[test]

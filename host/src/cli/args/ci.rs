@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::WorkflowArgs;
+use super::state::{StateStore, state_store};
 
 /// CI files.
 #[derive(Debug, Subcommand)]
@@ -39,6 +40,11 @@ pub struct GenerateArgs {
     /// The container image that has shiro. Default: it is on the runner.
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+
+    /// Where the jobs keep the state, if not in artifacts alone: gitlab-packages, or object storage as s3://BUCKET/PREFIX,
+    /// gs://, az:// or file:///DIRECTORY. Then a rejection holds for the job that approves too, and a retry goes on.
+    #[arg(long, value_name = "STORE", value_parser = state_store)]
+    pub state_store: Option<StateStore>,
 
     /// GitLab: put the jobs into this stage, for a file that is included in another one.
     #[arg(long, value_name = "NAME")]

@@ -149,7 +149,7 @@ fn key_source(text: &str) -> Result<KeySource, String> {
     }
 }
 
-fn state_store(text: &str) -> Result<StateStore, String> {
+pub(super) fn state_store(text: &str) -> Result<StateStore, String> {
     const KNOWN: &str = "expected memory, filesystem, gitlab, gitlab-packages, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or \
          file:///DIRECTORY";
     match text {

@@ -81,6 +81,7 @@ fn ci_file(platform: Platform, text: &str, file: &Path) -> Result<Planned, CliEr
         workflow: (!is_found).then(|| file.display().to_string()),
         environment: "production".to_owned(),
         image: None,
+        store: None,
         stage: None,
     };
     let path = match platform {

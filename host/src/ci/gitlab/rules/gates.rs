@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::super::super::finding::{Finding, Place};
 use super::super::super::players::{Job as _, Role};
-use super::super::super::rules::gate_names;
+use super::super::super::rules::{gate_names, names};
 use super::super::start::{Start, When};
-use super::Given;
+use super::{Given, Player};
 
 /// Go on with it by hand, or nobody can approve.
 pub(super) fn needs_manual_resume(given: &Given<'_>, findings: &mut Vec<Finding>) {
@@ -56,6 +56,24 @@ pub(super) fn pipeline_waits(given: &Given<'_>, findings: &mut Vec<Finding>) {
                 "`when: manual` alone means `allow_failure: true`: add `allow_failure: false`, so that it is blocked";
             findings.push(Finding::warning(RULE, &start.place, message).hint(hint));
         }
+    }
+}
+
+/// An artifact is not told what happens in a job beside it.
+pub(super) fn rejections_bind(given: &Given<'_>, findings: &mut Vec<Finding>) {
+    let beside = |player: &Player<'_>| {
+        let next = given.players.with(Role::Resume).filter(|resume| resume.round == player.round + 1);
+        names(next.map(|resume| &**resume.job.name()))
+    };
+    for player in given.players.with(Role::Reject).filter(|player| player.keeps_files()) {
+        let beside = beside(player);
+        if beside.is_empty() {
+            continue;
+        }
+        let message =
+            format!("`{}` does not keep {beside} from going on: each has an artifact of its own", player.job.name());
+        let hint = "a store that the jobs share does: `-state-store gitlab-packages` in each, or object storage";
+        findings.push(Finding::info("reject-does-not-bind", &player.job.place, message).hint(hint));
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     gates::needs_manual_resume,
     gates::no_automatic_resume,
     gates::pipeline_waits,
+    gates::rejections_bind,
     gates::identity,
     state::artifact_carries_it,
     state::artifact_is_kept_on_failure,
