@@ -75,7 +75,7 @@ fn what_is_no_state_of_this_workflow_is_not_imported() {
     other.write("exported", &exported);
     other.shiro("state import exported").exits(6).says("a run of the workflow `Carried`, not of `other`");
     other.write("exported", &exported.replace("built", "butlt"));
-    other.shiro("state import exported").exits(6).says("exported:").says("damaged");
+    other.shiro("state import exported").exits(6).says("exported:").says("damaged").says("shiro state export RUN");
     other.write("exported", "");
     other.shiro("state import exported").exits(6).says("the file is empty");
     other.shiro("state import nowhere").exits(2).says("can't read nowhere");

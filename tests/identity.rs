@@ -133,6 +133,7 @@ fn forged_and_foreign_tokens_approve_nothing_and_each_says_why() {
         ),
         ("expired", pipeline.token_with("exp", json!(time - 60)), "expired at"),
         ("not yet valid", pipeline.token_with("nbf", json!(time + 600)), "is valid from"),
+        ("from before", pipeline.token_with("iat", json!(time - 120)), "before the decision was asked for"),
         ("without expiry", pipeline.token_with("exp", Value::Null), "does not have the claim `exp`"),
         ("other pipeline", pipeline.token_with("pipeline_id", json!("4712")), "of the pipeline 4712"),
         ("other project", pipeline.token_with("project_path", json!("group/other")), "of the project group/other"),
@@ -249,25 +250,110 @@ fn a_proof_counts_once_and_a_person_too() {
     assert_eq!(by, ["alice", "bob"]);
 }
 
-#[test]
-fn nobody_approves_their_own() {
+/// A run that alice started, for someone else to approve. Carol made its commit.
+fn started_by_alice() -> Pipeline {
     let mut pipeline = Pipeline::new(&json!({ "self": false }));
-    let (start, own, other) = (
-        pipeline.gitlab.id_token(&ALICE, 301),
-        pipeline.gitlab.id_token(&ALICE, 302),
-        pipeline.gitlab.id_token(&BOB, 303),
-    );
+    let start = pipeline.gitlab.id_token(&ALICE, 301);
     pipeline.job("deploy", 301, Some(&start)).shiro("run").exits(0);
-    pipeline.resume(&own).exits(6).says("nobody approves their own");
+    pipeline
+}
+
+impl Pipeline {
+    /// A start of the resume job by this user, with both of the job's tokens.
+    fn resume_as(&mut self, user: &User, job: u64) -> Outcome {
+        let (id, token) = (self.gitlab.id_token(user, job), self.gitlab.job_token(user, job));
+        self.job("resume", job, Some(&id));
+        self.project.env("CI_JOB_TOKEN", token);
+        self.project.shiro("run")
+    }
+}
+
+#[test]
+fn nobody_approves_what_they_have_started() {
+    let mut pipeline = started_by_alice();
+    pipeline.resume_as(&ALICE, 302).exits(6).says("alice started the run, and nobody approves their own");
     assert_eq!(pipeline.effects(), "");
-    pipeline.job("resume", 303, Some(&other)).shiro("run").exits(0);
+    pipeline.resume_as(&BOB, 303).exits(0);
     assert_eq!(pipeline.effects(), "deployed by bob, no token\n");
+    pipeline.project.shiro("audit verify").exits(0);
+    let journal = pipeline.project.journals().into_values().collect::<String>();
+    assert!(!journal.contains("@example.com"), "addresses are compared, and not kept: {journal}");
 
     // Whoever hides who they are when they start it gets nowhere either.
     let mut pipeline = Pipeline::paused(&json!({ "self": false }));
-    let other = pipeline.gitlab.id_token(&BOB, 303);
-    pipeline.job("resume", 303, Some(&other)).shiro("run").exits(6).says("nothing proves who made the change");
+    pipeline.resume_as(&BOB, 303).exits(6).says("nothing proves who started the run");
     assert_eq!(pipeline.effects(), "");
+}
+
+#[test]
+fn nobody_approves_their_own_commit() {
+    let mut pipeline = started_by_alice();
+    let (id, own) = (pipeline.gitlab.id_token(&BOB, 302), pipeline.gitlab.job_token(&BOB, 302));
+    for (field, value) in [
+        ("author_email", "bob@example.com"),
+        ("author_email", "BOB@Example.com"),
+        ("author_email", "6-bob@users.noreply.gitlab.example.com"),
+        ("author_name", "Bob"),
+    ] {
+        let before = pipeline.gitlab.job_token(&BOB, 302);
+        pipeline.gitlab.change_job(&before, |job| job["commit"][field] = value.into());
+        pipeline.job("resume", 302, Some(&id));
+        pipeline.project.env("CI_JOB_TOKEN", &own);
+        for verb in ["run", "approve ask"] {
+            pipeline.project.shiro(verb).exits(6).says("bob made the commit (its author has their").does_not_say(&own);
+        }
+        assert_eq!(pipeline.effects(), "", "{field} {value}");
+    }
+    pipeline.resume_as(&MALLORY, 304).exits(0);
+    assert_eq!(pipeline.effects(), "deployed by mallory, no token\n");
+}
+
+#[test]
+fn where_nobody_can_say_who_made_the_commit_nobody_approves() {
+    let mut pipeline = started_by_alice();
+    let id = pipeline.gitlab.id_token(&BOB, 302);
+    let (of_this_job, of_another) = (pipeline.gitlab.job_token(&BOB, 302), pipeline.gitlab.job_token(&MALLORY, 309));
+    pipeline.job("resume", 302, Some(&id));
+    for (token, why) in [
+        ("", "there is no CI_JOB_TOKEN"),
+        ("glcbt-64_nobody-nobody", "401 Unauthorized"),
+        (&of_another, "about another job than the ID token"),
+    ] {
+        pipeline.project.env("CI_JOB_TOKEN", token);
+        pipeline
+            .project
+            .shiro("run")
+            .exits(6)
+            .says("nothing says who made the commit")
+            .says(why)
+            .says("contents: read");
+    }
+    pipeline.project.env("CI_JOB_TOKEN", &of_this_job);
+    pipeline.gitlab.change_job(&of_this_job, |job| job["commit"]["id"] = "0".repeat(40).into());
+    pipeline.project.shiro("run").exits(6).says("about another commit than the ID token");
+    // The job API alone does not say which address bob has.
+    pipeline.job("resume", 302, None).shiro("run").exits(6).says("nothing says which address the approver has");
+    assert_eq!(pipeline.effects(), "");
+    // To say no takes nobody else.
+    let outcome = pipeline.job("reject", 302, Some(&id)).shiro_args(["reject", "ask", "-reason", "no"]);
+    outcome.exits(0).says("rejected by bob");
+}
+
+#[test]
+fn with_names_on_trust_the_environment_says_whose_commit_it_is() {
+    let mut pipeline = Pipeline::paused(&json!({ "self": false, "allow_unverified": true }));
+    pipeline.job("resume", 302, None);
+    let author = |project: &mut Project, name: &str| {
+        project
+            .env("GITLAB_USER_LOGIN", "bob")
+            .env("GITLAB_USER_EMAIL", "bob@example.com")
+            .env("CI_COMMIT_AUTHOR", format!("{name} <{name}@example.com>"));
+    };
+    author(&mut pipeline.project, "bob");
+    pipeline.project.shiro("run").exits(6).says("bob made the commit");
+    author(&mut pipeline.project, "carol");
+    pipeline.project.shiro("run").exits(0);
+    assert_eq!(pipeline.effects(), "deployed by bob, no token\n");
 }
 
 #[test]
@@ -437,6 +523,12 @@ fn on_github_whoever_reviewed_the_environment_approves() {
     github.review("production", "approved", &ALICE);
     github_job(&mut project, &github, "resume").exits(6).says("nobody approves their own");
     github.review("production", "approved", &BOB);
+    // Nor has bob made the commit.
+    github.author(json!({ "login": "bob", "id": 6 }));
+    github_job(&mut project, &github, "resume").exits(6).says("bob made the commit (its author is this account)");
+    github.author(Value::Null);
+    github_job(&mut project, &github, "resume").exits(6).says("no GitHub account has the address of its author");
+    github.author(json!({ "login": "carol", "id": 9 }));
     github.claims(|claims| claims["run_id"] = "98".into());
     github_job(&mut project, &github, "resume").exits(6).says("404");
     github.claims(|claims| claims["run_id"] = "99".into());
@@ -448,14 +540,52 @@ fn on_github_whoever_reviewed_the_environment_approves() {
     assert_eq!(project.read("effects"), "deployed by bob, no token\n");
 }
 
-/// A job of the documented pipeline in an emulator of GitLab's runner, which has no ID tokens of its own.
-fn emulated(project: &Project, job: &str, token: &str) -> Outcome {
+#[test]
+fn on_github_each_review_counts_once_and_a_no_counts_without_an_environment() {
+    let two = json!({ "required": 2, "approvers": ["alice", "bob"] });
+    let github = Github::start(&MALLORY);
+    let mut waiting = project(&two, &github.policy());
+    github_job(&mut waiting, &github, "deploy").exits(0);
+    github.review("production", "approved", &ALICE);
+    github_job(&mut waiting, &github, "approve-1").exits(0).says("one more approval is missing");
+    // A job that nobody has reviewed anew, and one that the same person has.
+    github_job(&mut waiting, &github, "approve-2").exits(6).says("used before");
+    github.review("production", "approved", &ALICE);
+    github_job(&mut waiting, &github, "approve-2").exits(6).says("alice has approved already");
+    github.review("production", "approved", &BOB);
+    github_job(&mut waiting, &github, "approve-2").exits(0);
+    assert!(waiting.read("effects").starts_with("deployed by"));
+
+    // Whoever says no in GitHub's dialog keeps the job from starting; another one, in no environment, records that.
+    let github = Github::start(&MALLORY);
+    let mut refused = project(&two, &github.policy());
+    github_job(&mut refused, &github, "deploy").exits(0);
+    github.claims(|claims| claims["environment"] = Value::Null);
+    let reject = ["reject", "ask", "-reason", "no"];
+    refused.shiro_args(reject).exits(6).says("in no environment");
+    github.review("production", "rejected", &MALLORY);
+    refused.shiro_args(reject).exits(6).says("mallory is none of its approvers");
+    github.review("production", "rejected", &BOB);
+    // Which is no way to approve.
+    github_job(&mut refused, &github, "resume").exits(6).says("in no environment");
+    refused.shiro_args(reject).exits(0).says("rejected by bob (verified, from GitHub review)");
+    refused.shiro("run").exits(6);
+    assert_eq!(refused.read("effects"), "");
+}
+
+/// A job of the documented pipeline in an emulator of GitLab's runner, which has no tokens of its own.
+fn emulated(project: &Project, job: &str, id_token: &str, job_token: &str) -> Outcome {
     let mut command = project.command(crate::gitlab::emulator());
     command.args(["--shell-isolation", job]);
     let effects = project.join("effects.log").display().to_string();
-    for (name, value) in
-        [("CI_PIPELINE_ID", PIPELINE), ("CI_PROJECT_PATH", PROJECT), ("EFFECTS", &effects), ("SHIRO_ID_TOKEN", token)]
-    {
+    for (name, value) in [
+        ("CI_PIPELINE_ID", PIPELINE),
+        ("CI_PROJECT_PATH", PROJECT),
+        ("CI_PROJECT_ID", "20"),
+        ("EFFECTS", &effects),
+        ("SHIRO_ID_TOKEN", id_token),
+        ("CI_JOB_TOKEN", job_token),
+    ] {
         command.arg("--variable").arg(format!("{name}={value}"));
     }
     Outcome::of(command.output().expect("the emulator starts"))
@@ -471,16 +601,18 @@ fn the_documented_jobs_take_two_people() {
     let first = "stages: [deploy, approve, resume]\ndeploy-with-approval:\n  stage: deploy\n  script:\n  - shiro run -state-store gitlab -fresh\n  artifacts:\n    paths: [.shiro/state/]\n";
     project.write(".gitlab-ci.yml", &format!("{first}{}", jobs.replace("request_approval", "ask")));
     crate::gitlab::prepare(&mut project);
+    let tokens = |user: &User, job: u64| (gitlab.id_token(user, job), gitlab.job_token(user, job));
+    let start = |name: &str, (id, job): &(String, String)| emulated(&project, name, id, job);
 
-    emulated(&project, "deploy-with-approval", &gitlab.id_token(&MALLORY, 301)).exits(0).says("please look");
-    let first = gitlab.id_token(&ALICE, 302);
-    emulated(&project, "approve-1", &first).exits(0).does_not_say(&first);
-    for (token, why) in [(first, "used before"), (gitlab.id_token(&ALICE, 303), "alice has approved already")] {
-        let outcome = emulated(&project, "approve-2", &token).says(why);
+    start("deploy-with-approval", &tokens(&MALLORY, 301)).exits(0).says("please look");
+    let first = tokens(&ALICE, 302);
+    start("approve-1", &first).exits(0).does_not_say(&first.0).does_not_say(&first.1);
+    for (tokens, why) in [(first, "used before"), (tokens(&ALICE, 303), "alice has approved already")] {
+        let outcome = start("approve-2", &tokens).says(why);
         assert_ne!(outcome.code, Some(0), "{}", outcome.all());
     }
-    emulated(&project, "approve-2", &gitlab.id_token(&BOB, 303)).exits(0);
+    start("approve-2", &tokens(&BOB, 303)).exits(0);
     assert_eq!(project.read("effects.log"), "");
-    emulated(&project, "resume-deployment", "").exits(0);
+    emulated(&project, "resume-deployment", "", "").exits(0);
     assert!(project.read("effects.log").starts_with("deployed by"), "{}", project.read("effects.log"));
 }

@@ -159,8 +159,9 @@ fn a_killed_run_in_object_storage_goes_on_elsewhere() {
     effects.write("go", "");
     let mut two = working_copy(&effects, &[]);
     two.env("CI_JOB_NAME", "resume");
-    // Its lease is watched until its holder counts as dead.
-    two.shiro(&format!("run -state-store {store}")).exits(6).says("-rerun deploy");
+    // Its lease is watched until its holder counts as dead, and whoever waits is told so.
+    let outcome = two.shiro(&format!("run -state-store {store}")).exits(6).says("-rerun deploy");
+    outcome.says(&format!("waiting for up to 20 s, to see whether process {} on ", killed.id()));
     two.shiro(&format!("run -state-store {store} -skip deploy")).exits(0);
     assert_eq!(effects.read("effects"), "build\ndeploy\n");
 }

@@ -241,6 +241,9 @@ pub struct Job {
     /// The project, e.g. `group/name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// The project's number, which stays when the path is another project's: where the CI system says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
     /// The pipeline (GitLab) or workflow run (GitHub).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,

@@ -1,4 +1,5 @@
-//! A stand-in GitHub on loopback: its issuer, the endpoint that gives tokens to jobs, and the reviews of a run, as documented.
+//! A stand-in GitHub on loopback: its issuer, the endpoint that gives tokens to jobs, the reviews of a run and its commit, as
+//! documented.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,7 +11,7 @@ use super::tokens::{Signer, now};
 
 /// What a job shows to be given a token.
 const REQUEST_TOKEN: &str = "request-token-of-this-job";
-/// What a job shows to read the reviews of its run.
+/// What a job shows to read the reviews of its run, and the repository.
 const API_TOKEN: &str = "ghs_apitokenofthisjob";
 
 struct State {
@@ -18,6 +19,8 @@ struct State {
     signer: Signer,
     claims: Value,
     reviews: Vec<Value>,
+    /// The account with the commit's author's address.
+    author: Value,
 }
 
 /// The stand-in. Dropping it ends it.
@@ -37,7 +40,13 @@ impl Github {
             "job_workflow_ref": "group/name/.github/workflows/deploy.yml@refs/heads/main",
             "runner_environment": "github-hosted", "sub": "repo:group/name:environment:production",
         });
-        let state = State { url: String::new(), signer: Signer::rsa("github-1"), claims, reviews: Vec::new() };
+        let state = State {
+            url: String::new(),
+            signer: Signer::rsa("github-1"),
+            claims,
+            reviews: Vec::new(),
+            author: json!({ "login": "carol", "id": 9 }),
+        };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let server = Server::start(move |number, request| route(&lock(&shared), number, request));
@@ -63,6 +72,11 @@ impl Github {
     /// Changes what its tokens say.
     pub(crate) fn claims(&self, change: impl FnOnce(&mut Value)) {
         change(&mut lock(&self.state).claims);
+    }
+
+    /// Changes who made its commit: an account, or `null`.
+    pub(crate) fn author(&self, author: Value) {
+        lock(&self.state).author = author;
     }
 
     /// A review of an environment, `approved` or `rejected`.
@@ -102,7 +116,12 @@ fn route(state: &State, number: usize, request: &Received) -> Answer {
         "/api/repos/group/name/actions/runs/99/approvals" if authorization == format!("Bearer {API_TOKEN}") => {
             Answer::new(200, Value::from(state.reviews.clone()).to_string())
         }
-        "/token" | "/api/repos/group/name/actions/runs/99/approvals" => refused(),
+        "/api/repos/group/name/commits" if authorization == format!("Bearer {API_TOKEN}") => {
+            let sha = query.split('&').find_map(|pair| pair.strip_prefix("sha=")).unwrap_or("0");
+            let commit = json!({ "author": { "name": "Carol", "email": "carol@example.com" }, "message": "Change it" });
+            Answer::new(200, json!([{ "sha": sha, "commit": commit, "author": state.author }]).to_string())
+        }
+        "/token" | "/api/repos/group/name/commits" | "/api/repos/group/name/actions/runs/99/approvals" => refused(),
         _ => Answer::new(404, "{\"message\":\"Not Found\"}"),
     }
 }

@@ -145,8 +145,8 @@ impl Gitlab {
         let answer = json!({
             "id": job, "name": "a job", "stage": "deploy", "status": "running", "ref": "main", "tag": false,
             "allow_failure": false, "web_url": web_url, "artifacts": [], "runner": null,
-            "commit": { "id": "0ff3ae198f8601a285adcf5c0fff204ee6fba5fd", "author_name": "Carol", "author_email": "carol@example.com" },
-            "pipeline": { "id": pipeline, "project_id": 20, "ref": "main", "sha": "0ff3ae198f8601a285adcf5c0fff204ee6fba5fd", "status": "running" },
+            "commit": { "id": "714a629c0b401fdce83e847fc9589983fc6f46bc", "author_name": "Carol", "author_email": "carol@example.com" },
+            "pipeline": { "id": pipeline, "project_id": 20, "ref": "main", "sha": "714a629c0b401fdce83e847fc9589983fc6f46bc", "status": "running" },
             "project": { "ci_job_token_scope_enabled": true },
             "user": { "id": user.id, "username": user.login, "name": user.login, "state": "active", "public_email": "" },
         });

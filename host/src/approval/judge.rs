@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Approver, Decision, Request, time};
+use super::{Approver, Authorship, Decision, Request, time};
 
 /// Clocks of two machines may differ by this much, in milliseconds; and as much may pass between judging and recording.
 pub const CLOCK_TOLERANCE: u64 = 60_000;
@@ -38,6 +38,10 @@ impl Case<'_> {
         }
         if seen && approver.proof().is_some() {
             return Err(Refusal::Replayed);
+        }
+        let issued_at = approver.proof().and_then(|proof| proof.issued_at);
+        if let Some(issued_at) = issued_at.filter(|at| at.saturating_add(CLOCK_TOLERANCE) < self.asked_at) {
+            return Err(Refusal::OlderProof { issued_at, asked_at: self.asked_at });
         }
         if !rule.approvers.is_empty() && !rule.approvers.iter().any(|principal| approver.is(principal)) {
             let allowed = rule.approvers.iter().map(ToString::to_string).collect();
@@ -77,21 +81,29 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The approver is neither the author nor whoever started it: that takes a proof of who those are. Names without proof
-    /// only narrow.
+    /// The approver has neither made the commit nor started the run: that takes a proof of who did. What has no proof only
+    /// narrows, unless the rule takes names on trust.
     fn check_distance(&self, approver: &Approver) -> Result<(), Refusal> {
-        let authors = approver.proof().map_or(&[][..], |evidence| &evidence.authors);
-        if authors.iter().any(|author| approver.may_be_person(author))
+        let started_by = approver.proof().and_then(|evidence| evidence.started_by.as_ref());
+        if started_by.is_some_and(|person| approver.may_be_person(person))
             || self.starter.is_some_and(|starter| starter.may_be(approver))
         {
-            return Err(Refusal::SelfApproval { by: name(approver) });
+            return Err(Refusal::OwnRun { by: name(approver) });
         }
-        let known =
-            |starter: &Approver| starter.by.is_some() && (starter.verified || self.request.rule.allow_unverified);
-        if authors.is_empty() && !self.starter.is_some_and(known) {
+        if let Some(Authorship::Own(how)) = &approver.commit {
+            return Err(Refusal::OwnCommit { by: name(approver), how: how.clone() });
+        }
+        let lax = self.request.rule.allow_unverified;
+        let known = |starter: &Approver| starter.by.is_some() && (starter.verified || lax);
+        if started_by.is_none() && !self.starter.is_some_and(known) {
             return Err(Refusal::StarterUnknown);
         }
-        Ok(())
+        match &approver.commit {
+            Some(Authorship::Others) => Ok(()),
+            _ if lax => Ok(()),
+            Some(Authorship::Unknown(why)) => Err(Refusal::AuthorUnknown { why: why.clone() }),
+            Some(Authorship::Own(_)) | None => Err(Refusal::AuthorUnknown { why: "nobody was asked".to_owned() }),
+        }
     }
 }
 
@@ -125,6 +137,13 @@ pub enum Refusal {
     Nobody,
     /// The same proof was used for an earlier decision, or by whoever started the run.
     Replayed,
+    /// The proof was made before there was anything to decide.
+    OlderProof {
+        /// When it was made, in milliseconds since 1970-01-01 UTC.
+        issued_at: u64,
+        /// When the decision was asked for.
+        asked_at: u64,
+    },
     /// The rule names others.
     NotAnApprover {
         /// Who it was.
@@ -132,13 +151,25 @@ pub enum Refusal {
         /// Whom the rule names.
         allowed: Vec<String>,
     },
-    /// `"self": false`, and it is the author's or the starter's own.
-    SelfApproval {
+    /// `"self": false`, and they started the run.
+    OwnRun {
         /// Who it was.
         by: String,
     },
+    /// `"self": false`, and they made the commit.
+    OwnCommit {
+        /// Who it was.
+        by: String,
+        /// By what that is known.
+        how: String,
+    },
     /// `"self": false`, and nothing proves who started it.
     StarterUnknown,
+    /// `"self": false`, and nothing says who made the commit.
+    AuthorUnknown {
+        /// Why not.
+        why: String,
+    },
     /// The same person again.
     Twice {
         /// Who it was.
@@ -160,10 +191,14 @@ impl Refusal {
                  \"https://gitlab.example.com\" }] } with your GitLab's address. Where names are enough, the workflow says \
                  so: \"allow_unverified\": true"
             }
-            Self::Replayed => "start the job again: it gets a token of its own",
+            Self::Replayed | Self::OlderProof { .. } => "start the job again: it gets a token of its own",
             Self::NotAnApprover { .. } => "ask one of them to approve",
-            Self::SelfApproval { .. } | Self::Twice { .. } => "ask someone else to approve",
+            Self::OwnRun { .. } | Self::OwnCommit { .. } | Self::Twice { .. } => "ask someone else to approve",
             Self::StarterUnknown => "the job that starts the run needs an ID token too (docs/identity.md)",
+            Self::AuthorUnknown { .. } => {
+                "in GitLab the job that decides needs an ID token and GitLab's API, in GitHub `permissions: contents: read` \
+                 (docs/identity.md)"
+            }
         }
     }
 }
@@ -184,13 +219,25 @@ impl fmt::Display for Refusal {
             }
             Self::Unverified { by: None, .. } | Self::Nobody => f.write_str("nothing says who decides"),
             Self::Replayed => f.write_str("the proof of who decides was used before in this run"),
-            Self::NotAnApprover { by, allowed } => write!(f, "{by} is none of its approvers: {}", allowed.join(", ")),
-            Self::SelfApproval { by } => {
-                write!(f, "{by} made the change or started the run, and nobody approves their own (\"self\": false)")
-            }
-            Self::StarterUnknown => f.write_str(
-                "nothing proves who made the change or started the run, and it must be someone else (\"self\": false)",
+            Self::OlderProof { issued_at, asked_at } => write!(
+                f,
+                "the proof of who decides was made at {}, before the decision was asked for at {}",
+                time(*issued_at),
+                time(*asked_at)
             ),
+            Self::NotAnApprover { by, allowed } => write!(f, "{by} is none of its approvers: {}", allowed.join(", ")),
+            Self::OwnRun { by } => {
+                write!(f, "{by} started the run, and nobody approves their own (\"self\": false)")
+            }
+            Self::OwnCommit { by, how } => {
+                write!(f, "{by} made the commit ({how}), and nobody approves their own (\"self\": false)")
+            }
+            Self::StarterUnknown => {
+                f.write_str("nothing proves who started the run, and it must be someone else (\"self\": false)")
+            }
+            Self::AuthorUnknown { why } => {
+                write!(f, "nothing says who made the commit, and it must be someone else (\"self\": false): {why}")
+            }
             Self::Twice { by } => write!(f, "{by} has approved already, and it takes different people"),
         }
     }

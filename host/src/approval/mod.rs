@@ -7,6 +7,7 @@
 //! when it expires     --+
 //! ```
 
+mod author;
 mod judge;
 mod person;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 use crate::id::{Digest, StepId, StepType};
 
+pub use author::{Account, Author, Authorship};
 pub use judge::{CLOCK_TOLERANCE, Case, Refusal};
 pub use person::{Approver, Evidence, EvidenceKind, Person, Principal};
 
@@ -36,7 +38,7 @@ pub struct Rule {
     /// Who may approve; empty for whoever can start shiro.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvers: Vec<Principal>,
-    /// Whoever started the run or its pipeline may approve.
+    /// Whoever started the run or its pipeline may approve, and whoever made the commit that it is for.
     #[serde(rename = "self")]
     pub own: bool,
     /// A name that only the environment vouches for counts as an identity.
@@ -86,7 +88,21 @@ impl Rule {
         people(self) == people(other)
     }
 
-    /// Whom it asks for, e.g. `2 approvals of alice or group:sre, not by whoever started it`.
+    /// An approval takes a form that is filled in: a mere start gives none.
+    pub fn asks_for_form(&self) -> bool {
+        let required = self.form.as_ref().and_then(|form| form.get("required")?.as_array());
+        required.is_some_and(|required| !required.is_empty())
+    }
+
+    /// The command that approves, with the form's fields to fill in: `shiro approve review -form ticket=...`.
+    pub fn approve_command(&self, step: &StepId) -> String {
+        let fields = self.form.as_ref().and_then(|form| form.get("properties")?.as_object());
+        let flags: String =
+            fields.into_iter().flat_map(|fields| fields.keys()).map(|name| format!(" -form {name}=...")).collect();
+        format!("shiro approve {step}{flags}")
+    }
+
+    /// Whom it asks for, e.g. `2 approvals, of different people, by alice or group:sre`.
     pub fn in_words(&self) -> String {
         let mut words = match self.required {
             1 => "1 approval".to_owned(),
@@ -97,7 +113,7 @@ impl Rule {
             words += &format!(", by {}", names.join(" or "));
         }
         if !self.own {
-            words += ", not by whoever started it";
+            words += ", not by whoever started it or made the commit";
         }
         words
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Authorship;
 use crate::id::Digest;
 
 /// Who decided, and how that is known.
@@ -17,6 +18,9 @@ pub struct Approver {
     pub verified: bool,
     /// Where the name comes from, e.g. `GITLAB_USER_LOGIN` or `GitLab ID token`.
     pub source: String,
+    /// Whether they made the commit that the run is for; `None` where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Authorship>,
     /// What proves it; `None` when nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Box<Evidence>>,
@@ -25,7 +29,7 @@ pub struct Approver {
 impl Approver {
     /// Known by name only.
     pub fn unverified(by: Option<String>, source: impl Into<String>) -> Self {
-        Self { by, verified: false, source: source.into(), evidence: None }
+        Self { by, verified: false, source: source.into(), commit: None, evidence: None }
     }
 
     /// The proof, if there is one that was checked.
@@ -107,9 +111,9 @@ pub struct Evidence {
     /// The groups that the person is in, by full path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Whose work it is, as far as the proof says: on GitHub, whoever started the run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub authors: Vec<Person>,
+    /// Who started the run, if the proof says so: GitHub's does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<Person>,
     /// What else it says that matters: project, pipeline, job, environment, whether that is protected.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Value>,

@@ -31,14 +31,15 @@ fn evidence(id: &str) -> Evidence {
         algorithm: None,
         user_id: Some(id.to_owned()),
         groups: Vec::new(),
-        authors: Vec::new(),
+        started_by: None,
         claims: BTreeMap::new(),
     }
 }
 
 fn verified(login: &str, id: &str) -> Approver {
     let evidence = Some(Box::new(evidence(id)));
-    Approver { by: Some(login.to_owned()), verified: true, source: "token".to_owned(), evidence }
+    let commit = Some(Authorship::Others);
+    Approver { by: Some(login.to_owned()), verified: true, source: "token".to_owned(), commit, evidence }
 }
 
 fn named(login: &str) -> Approver {
@@ -123,20 +124,43 @@ fn nobody_approves_their_own() {
     let rule = Rule { own: false, ..Rule::default() };
     let (alice, bob) = (verified("alice", "1"), verified("bob", "2"));
     assert_eq!(judge(&rule, &bob, &[], Some(&alice)), Ok(()));
-    assert!(matches!(judge(&rule, &alice, &[], Some(&alice)), Err(Refusal::SelfApproval { .. })));
+    assert!(matches!(judge(&rule, &alice, &[], Some(&alice)), Err(Refusal::OwnRun { .. })));
     // Who starts it is only said by the environment: that narrows, but it proves nothing.
-    assert!(matches!(judge(&rule, &alice, &[], Some(&named("alice"))), Err(Refusal::SelfApproval { .. })));
+    assert!(matches!(judge(&rule, &alice, &[], Some(&named("alice"))), Err(Refusal::OwnRun { .. })));
     assert_eq!(judge(&rule, &bob, &[], Some(&named("alice"))), Err(Refusal::StarterUnknown));
     assert_eq!(judge(&rule, &bob, &[], None), Err(Refusal::StarterUnknown));
-    // The approver's own proof names the authors.
+    // The approver's own proof names who started it.
     let mut proven = bob;
-    let author =
+    let person =
         |login: Option<&str>, id: Option<&str>| Person { login: login.map(str::to_owned), id: id.map(str::to_owned) };
-    proven.evidence.as_mut().unwrap().authors = vec![author(Some("carol"), None)];
+    let started_by = |approver: &mut Approver, starter| approver.evidence.as_mut().unwrap().started_by = Some(starter);
+    started_by(&mut proven, person(Some("carol"), None));
     assert_eq!(judge(&rule, &proven, &[], None), Ok(()));
-    for own in [author(Some("BOB"), None), author(None, Some("2"))] {
-        proven.evidence.as_mut().unwrap().authors = vec![author(Some("carol"), None), own];
-        assert!(matches!(judge(&rule, &proven, &[], None), Err(Refusal::SelfApproval { .. })));
+    for own in [person(Some("BOB"), None), person(None, Some("2"))] {
+        started_by(&mut proven, own);
+        assert!(matches!(judge(&rule, &proven, &[], Some(&alice)), Err(Refusal::OwnRun { .. })));
+    }
+}
+
+#[test]
+fn nobody_approves_their_own_commit() {
+    let rule = Rule { own: false, ..Rule::default() };
+    let lax = Rule { allow_unverified: true, ..rule.clone() };
+    let alice = verified("alice", "1");
+    let of = |rule: &Rule, approver: Approver, commit: Option<Authorship>| {
+        judge(rule, &Approver { commit, ..approver }, &[], Some(&alice))
+    };
+    let own = || Some(Authorship::Own("by its address".to_owned()));
+    for approver in [verified("bob", "2"), named("bob")] {
+        assert!(matches!(of(&lax, approver.clone(), own()), Err(Refusal::OwnCommit { .. })));
+        assert!(of(&Rule::default(), approver, own()).is_ok(), "nobody asks for a distance");
+    }
+    assert!(matches!(of(&rule, verified("bob", "2"), own()), Err(Refusal::OwnCommit { .. })));
+    assert_eq!(of(&rule, verified("bob", "2"), Some(Authorship::Others)), Ok(()));
+    // Whoever started it says nothing about who made the commit. Names on trust are as good as they are.
+    for unknown in [None, Some(Authorship::Unknown("there is no network".to_owned()))] {
+        assert!(matches!(of(&rule, verified("bob", "2"), unknown.clone()), Err(Refusal::AuthorUnknown { .. })));
+        assert_eq!(of(&lax, named("bob"), unknown), Ok(()));
     }
 }
 
@@ -167,6 +191,20 @@ fn a_proof_counts_once() {
     assert_eq!(again.marks().collect::<Vec<_>>(), evidence("2").marks().collect::<Vec<_>>());
     again.token_id = None;
     assert_eq!(again.marks().count(), 1);
+}
+
+#[test]
+fn a_proof_is_no_older_than_the_question() {
+    let request = request(Rule::default());
+    let case = Case { request: &request, asked_at: ASKED, approved: &[], starter: None };
+    let judge = |issued_at| {
+        let mut approver = verified("bob", "2");
+        approver.evidence.as_mut().unwrap().issued_at = Some(issued_at);
+        case.judge(Decision::Approved, &approver, ASKED + 5, false)
+    };
+    assert_eq!((judge(ASKED), judge(ASKED - CLOCK_TOLERANCE)), (Ok(()), Ok(())));
+    let issued_at = ASKED - CLOCK_TOLERANCE - 1;
+    assert_eq!(judge(issued_at), Err(Refusal::OlderProof { issued_at, asked_at: ASKED }));
 }
 
 #[test]

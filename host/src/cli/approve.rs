@@ -31,7 +31,7 @@ const MAX_TEXT: usize = 16 * 1024;
 
 /// Records an approval of each of these steps: all or none.
 pub(super) fn approve(args: &ApproveArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
-    let desk = Desk::open(&args.run, environment)?;
+    let desk = Desk::open(&args.run, environment, Decision::Approved)?;
     let reason = args.reason.as_deref().map(|reason| desk.text("-reason", reason)).transpose()?;
     let mut steps: Vec<&String> = Vec::new();
     args.steps.iter().for_each(|step| {
@@ -52,7 +52,7 @@ pub(super) fn approve(args: &ApproveArgs, environment: &Environment, out: &mut d
 
 /// Records that someone said no.
 pub(super) fn reject(args: &RejectArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
-    let desk = Desk::open(&args.run, environment)?;
+    let desk = Desk::open(&args.run, environment, Decision::Rejected)?;
     let reason = desk.text("-reason", &args.reason)?;
     let (step, gate) = desk.open_gate(&args.step)?;
     let event = desk.decide(&step, gate, Decision::Rejected, Some(reason), None)?;
@@ -61,7 +61,7 @@ pub(super) fn reject(args: &RejectArgs, environment: &Environment, out: &mut dyn
 
 /// Records that a step, and all that comes after it, is to be done again.
 pub(super) fn rework(args: &ReworkArgs, environment: &Environment, out: &mut dyn Write) -> Exit {
-    let desk = Desk::open(&args.run, environment)?;
+    let desk = Desk::open(&args.run, environment, Decision::Approved)?;
     let note = desk.text("-note", &args.note)?;
     let event = desk.go_back(&args.step, note)?;
     desk.record(vec![event], "paused", out)
@@ -81,7 +81,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn open(args: &'a DecisionArgs, environment: &'a Environment) -> Result<Self, CliError> {
+    fn open(args: &'a DecisionArgs, environment: &'a Environment, decision: Decision) -> Result<Self, CliError> {
         if args.state.state_store == Some(StateStore::Memory) {
             return Err(CliError::new(USAGE, "the memory store keeps no run to decide on")
                 .hint("leave -state-store out, or say filesystem or gitlab"));
@@ -113,7 +113,8 @@ impl<'a> Desk<'a> {
         gates::check_clock(&state, gates::now())?;
         let inputs = state.started().map_or(digest::of(&Value::Null), |started| digest::of(&started.inputs));
         let now = Now::new(&project, environment.project_dir(), inputs);
-        let approver = approver(&Asking::who_decides(environment, &project.policies, &secrets, &state))?;
+        let asking = Asking::who_decides(environment, &project.policies, &secrets, &state);
+        let approver = approver(&if decision == Decision::Rejected { asking.no() } else { asking })?;
         Ok(Self { args, environment, project, secrets, held, loaded, state, approver, now })
     }
 

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::ci::{Ci, Environment};
 use super::error::{BUG, CliError, STATE};
-use crate::approval::Approver;
+use crate::approval::{Approver, Authorship};
 use crate::engine::{Gate, RunState};
 use crate::event::Job;
 use crate::identity::{Directory, Expected, GithubRequest, Identity, IdentityError, Provider, Trusted};
@@ -23,6 +23,10 @@ pub(super) struct Asking<'a> {
     state: Option<&'a RunState>,
     /// A rule asks for someone in particular: whatever can prove who this is, is asked for it.
     needed: bool,
+    /// A rule asks for someone who has not made the commit.
+    about_commit: bool,
+    /// They say no.
+    rejecting: bool,
 }
 
 impl<'a> Asking<'a> {
@@ -33,7 +37,7 @@ impl<'a> Asking<'a> {
         secrets: &'a Secrets,
         needed: bool,
     ) -> Self {
-        Self { environment, policies, secrets, state: None, needed }
+        Self { environment, policies, secrets, state: None, needed, about_commit: false, rejecting: false }
     }
 
     /// Who decides about this run.
@@ -43,12 +47,27 @@ impl<'a> Asking<'a> {
         secrets: &'a Secrets,
         state: &'a RunState,
     ) -> Self {
-        let mut waiting = state.gates().filter(|(_, gate)| gate.standing() == Gate::Waiting);
-        let needed = waiting.any(|(_, gate)| {
-            let rule = &gate.request().rule;
-            rule.needs_identity() && !rule.allow_unverified
-        });
-        Self { environment, policies, secrets, state: Some(state), needed }
+        let waiting = || {
+            let waiting = state.gates().filter(|(_, gate)| gate.standing() == Gate::Waiting);
+            waiting.map(|(_, gate)| &gate.request().rule)
+        };
+        let needed = waiting().any(|rule| rule.needs_identity() && !rule.allow_unverified);
+        let about_commit = waiting().any(|rule| !rule.own);
+        Self { environment, policies, secrets, state: Some(state), needed, about_commit, rejecting: false }
+    }
+
+    /// The same, for someone who says no.
+    pub(super) fn no(self) -> Self {
+        Self { rejecting: true, about_commit: false, ..self }
+    }
+
+    /// The same identity, with whether they made the commit, if a rule asks that. Where nobody can tell, nothing is refused for
+    /// it yet: rejecting takes no distance.
+    async fn about(&self, mut identity: Identity, whose: impl AsyncFnOnce(&Identity) -> Authorship) -> Identity {
+        if self.about_commit {
+            identity.approver.commit = Some(whose(&identity).await);
+        }
+        identity
     }
 }
 
@@ -112,11 +131,23 @@ async fn identify(asking: &Asking<'_>, trusted: &Trusted, means: Means) -> Resul
     let job_env: Vec<_> = std::env::vars_os().collect();
     let mut directory = Directory::new(trusted.clone(), &job_env);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let environment = asking.environment;
     match means {
-        Means::IdToken(token) => directory.by_gitlab_token(&token, now).await,
-        Means::JobToken(token) => directory.by_job_token(&token, asking.environment.filled("CI_SERVER_URL")).await,
+        Means::IdToken(token) => {
+            let identity = directory.by_gitlab_token(&token, now).await?;
+            Ok(asking
+                .about(identity, async |of| directory.gitlab_author(of, environment.filled("CI_JOB_TOKEN")).await)
+                .await)
+        }
+        Means::JobToken(token) => {
+            let identity = directory.by_job_token(&token, environment.filled("CI_SERVER_URL")).await?;
+            Ok(asking.about(identity, async |of| directory.gitlab_author(of, Some(&token)).await).await)
+        }
         Means::Github { request, .. } if asking.state.is_none() => directory.by_github_token(&request, now).await,
-        Means::Github { request, api_token } => directory.by_github_review(&request, &api_token, now).await,
+        Means::Github { request, api_token } => {
+            let identity = directory.by_github_review(&request, &api_token, asking.rejecting, now).await?;
+            Ok(asking.about(identity, async |of| directory.github_author(of, &api_token).await).await)
+        }
     }
 }
 
@@ -136,7 +167,12 @@ fn check(asking: &Asking<'_>, identity: &Identity, trusted: &Trusted) -> Result<
 }
 
 fn expected<'a>(job: &'a Job, asked_by: &'a [&'a str]) -> Expected<'a> {
-    Expected { project: job.project.as_deref(), pipeline: job.pipeline.as_deref(), asked_by }
+    Expected {
+        project: job.project.as_deref(),
+        project_id: job.project_id.as_deref(),
+        pipeline: job.pipeline.as_deref(),
+        asked_by,
+    }
 }
 
 fn refused(error: IdentityError) -> CliError {

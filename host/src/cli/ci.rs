@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::approval::{Account, Author, Authorship};
 use crate::capability::Variables;
 use crate::event::{Approver, Job};
 
@@ -88,6 +89,7 @@ impl Environment {
             return Job {
                 ci: Some("github".to_owned()),
                 project: text("GITHUB_REPOSITORY"),
+                project_id: text("GITHUB_REPOSITORY_ID"),
                 pipeline: text("GITHUB_RUN_ID"),
                 name: text("GITHUB_JOB"),
                 id: None,
@@ -102,6 +104,7 @@ impl Environment {
         Job {
             ci: Some("gitlab".to_owned()),
             project: text("CI_PROJECT_PATH"),
+            project_id: text("CI_PROJECT_ID"),
             pipeline: text("CI_PIPELINE_ID"),
             name: text("CI_JOB_NAME"),
             id: text("CI_JOB_ID"),
@@ -124,7 +127,19 @@ impl Environment {
         };
         let found = candidates.iter().find_map(|name| Some((name, self.filled(name)?)));
         let source = found.map_or("the environment, which names nobody", |(name, _)| name);
-        Approver::unverified(found.map(|(_, by)| by.to_owned()), source)
+        let approver = Approver::unverified(found.map(|(_, by)| by.to_owned()), source);
+        Approver { commit: self.authorship(), ..approver }
+    }
+
+    /// Whether whoever started this GitLab job made its commit.
+    fn authorship(&self) -> Option<Authorship> {
+        let account = Account {
+            login: self.filled("GITLAB_USER_LOGIN"),
+            id: self.filled("GITLAB_USER_ID"),
+            name: self.filled("GITLAB_USER_NAME"),
+            email: self.filled("GITLAB_USER_EMAIL"),
+        };
+        Author::parse(self.filled("CI_COMMIT_AUTHOR")?).map(|author| author.is(&account))
     }
 }
 
@@ -168,6 +183,17 @@ mod tests {
         let approver = environment.approver();
         assert_eq!((approver.by.as_deref(), approver.source.as_str()), (Some("alice"), "GITHUB_ACTOR"));
         assert!(!approver.verified);
+    }
+
+    #[test]
+    fn gitlab_names_the_commit_s_author() {
+        let commit = |email: &str| {
+            let variables = [("CI_COMMIT_AUTHOR", "A <a@example.com>"), ("GITLAB_USER_EMAIL", email)];
+            environment(&variables).approver().commit
+        };
+        assert!(matches!(commit("A@example.com"), Some(Authorship::Own(_))));
+        assert_eq!(commit("b@example.com"), Some(Authorship::Others));
+        assert_eq!(environment(&[("GITLAB_USER_EMAIL", "a@example.com")]).approver().commit, None);
     }
 
     #[test]

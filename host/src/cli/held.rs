@@ -1,11 +1,15 @@
 //! A run that this process holds: its store, its key and its lock.
 
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::args::state::{JournalArgs, StateArgs};
 use super::ci::Environment;
 use super::error::CliError;
 use super::project::Project;
 use super::store::{self, FoundKey};
-use crate::journal::{RunKey, RunLock, Store};
+use crate::journal::{Holder, RunKey, RunLock, Store};
 
 /// A run that no other process works on meanwhile.
 pub(super) struct Held {
@@ -26,7 +30,17 @@ impl Held {
         let kind = store::kind(args, environment);
         let store = store::open_to_run(args, journal, found, &project.policies.state(), environment)?;
         let key = store::run_key(&kind, &project.plan.workflow().name, environment);
-        let lock = store.lock(&key)?;
+        let lock = store.lock(&key, Arc::new(waiting))?;
         Ok(Self { store, key, lock })
     }
+}
+
+/// A holder on another machine can only be watched: whoever waits for that is told so at once.
+fn waiting(holder: &Holder, most: Duration) {
+    let seconds = most.as_secs();
+    // Nobody is left to tell if this fails.
+    let _ = writeln!(
+        std::io::stderr(),
+        "waiting for up to {seconds} s, to see whether {holder}, which has this run, still lives"
+    );
 }

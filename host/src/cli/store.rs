@@ -166,7 +166,8 @@ fn recipients(journal: &JournalArgs, key: &StateKey) -> Result<Vec<Recipient>, C
 /// What is known of the run to go on with.
 fn expected(journal: &JournalArgs, job: &Job) -> Result<Expected, CliError> {
     let bad = |error: ParseReceiptError| CliError::new(USAGE, format!("-expect: {error}"));
-    let mut expected = Expected { project: job.project.clone(), pipeline: job.pipeline.clone(), ..Expected::default() };
+    let Job { project, project_id, pipeline, .. } = job.clone();
+    let mut expected = Expected { project, project_id, pipeline, ..Expected::default() };
     if let Some(text) = &journal.expect {
         let (run, receipt) = text.split_once(':').map_or((text.as_str(), None), |(run, rest)| (run, Some(rest)));
         if run.is_empty() {
@@ -203,12 +204,14 @@ mod tests {
 
     #[test]
     fn what_is_expected_comes_from_the_flag_and_the_job() {
-        let job = Job { project: Some("g/p".to_owned()), pipeline: Some("7".to_owned()), ..Job::default() };
+        let text = |text: &str| Some(text.to_owned());
+        let job = Job { project: text("g/p"), project_id: text("20"), pipeline: text("7"), ..Job::default() };
         let of =
             |expect: &str| expected(&JournalArgs { expect: Some(expect.to_owned()), ..JournalArgs::default() }, &job);
         let all = of(&format!("0198:3:{}", "0".repeat(32))).unwrap();
         assert_eq!(all.run, Some(RunId::new("0198")));
         assert!(all.receipt.is_some() && all.project.as_deref() == Some("g/p") && all.pipeline.as_deref() == Some("7"));
+        assert_eq!(all.project_id.as_deref(), Some("20"));
         assert!(of("0198").unwrap().receipt.is_none());
         for wrong in ["", ":3:0", "0198:x"] {
             assert_eq!(of(wrong).unwrap_err().exit_code, USAGE, "{wrong}");

@@ -54,15 +54,21 @@ pub(super) fn gitlab(verified: Verified) -> Result<Identity, IdentityError> {
         claims: kept(&claims, GITLAB),
         ..evidence
     };
+    let (project, project_id) = match optional(&claims, "job_project_path") {
+        Some(project) => (project, optional(&claims, "job_project_id")),
+        None => (text(&claims, "project_path")?, optional(&claims, "project_id")),
+    };
     let place = Place {
-        project: optional(&claims, "job_project_path").map_or_else(|| text(&claims, "project_path"), Ok)?,
+        project,
+        project_id,
         pipeline: text(&claims, "pipeline_id")?,
         job: Some(text(&claims, "job_id")?),
         environment: optional(&claims, "environment"),
         environment_protected: flag(&claims, "environment_protected"),
         ref_protected: flag(&claims, "ref_protected"),
     };
-    Ok(Identity::new(text(&claims, "user_login")?, "GitLab ID token", evidence, place))
+    let email = optional(&claims, "user_email");
+    Ok(Identity { email, ..Identity::new(text(&claims, "user_login")?, "GitLab ID token", evidence, place) })
 }
 
 /// The person who started a GitHub run: nobody's decision about it, but of use to know whose work it is.
@@ -76,20 +82,21 @@ pub(super) fn github_actor(verified: &Verified) -> Result<Identity, IdentityErro
     Ok(Identity::new(text(claims, "actor")?, "GitHub OIDC token", evidence, github(verified)?))
 }
 
-/// Someone who has reviewed the environment that a GitHub token names. Whoever started the run is the author.
-pub(super) fn github_reviewer(verified: &Verified, login: String, id: String) -> Result<Identity, IdentityError> {
+/// Someone who has reviewed the environment that a GitHub token names, in a run that another may have started.
+/// `review`: which, e.g. `review 2 of production in run`.
+pub(super) fn github_reviewer(
+    verified: &Verified,
+    review: &str,
+    login: String,
+    id: String,
+) -> Result<Identity, IdentityError> {
     let claims = &verified.claims;
     let place = github(verified)?;
     let actor = Person { login: Some(text(claims, "actor")?), id: Some(text(claims, "actor_id")?) };
     let evidence = Evidence {
-        // However many tokens the job asks for, the review is one.
-        token_id: Some(format!(
-            "review of {} in run {}",
-            place.environment.as_deref().unwrap_or_default(),
-            place.pipeline
-        )),
+        token_id: Some(format!("{review} {}", place.pipeline)),
         user_id: Some(id),
-        authors: vec![actor],
+        started_by: Some(actor),
         claims: kept(claims, GITHUB),
         ..verified.evidence.clone()
     };
@@ -101,6 +108,7 @@ pub(super) fn github(verified: &Verified) -> Result<Place, IdentityError> {
     let claims = &verified.claims;
     Ok(Place {
         project: text(claims, "repository")?,
+        project_id: optional(claims, "repository_id"),
         pipeline: text(claims, "run_id")?,
         job: optional(claims, "check_run_id"),
         environment: optional(claims, "environment"),

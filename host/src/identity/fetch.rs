@@ -17,6 +17,7 @@ use super::keys::{KeySet, MOST_BYTES};
 use super::settings::{Issuer, Keys, Provider, Trusted};
 use super::token::{Token, Verified, verify};
 use super::{Identity, answers, claims};
+use crate::approval::Authorship;
 use crate::capability::{Origin, PrivateRanges};
 use crate::net::address::check_host;
 use crate::net::client::Clients;
@@ -65,23 +66,55 @@ impl Directory {
         answers::gitlab_job(issuer, &answer)
     }
 
-    /// Who has reviewed the environment of this GitHub job. `api_token` (`GITHUB_TOKEN`) may read the run's reviews.
+    /// Whether someone made the commit that their GitLab job runs for, as the job API says that the job's token belongs to.
+    pub async fn gitlab_author(&self, identity: &Identity, token: Option<&str>) -> Authorship {
+        let Some(token) = token else {
+            return Authorship::Unknown("there is no CI_JOB_TOKEN to ask GitLab with".to_owned());
+        };
+        let asked = async {
+            let issuer = self.trusted.issuer(identity.issuer())?;
+            let answer = self.get(issuer, &format!("{}/job", issuer.api()), "job-token", token, ANSWER_BYTES).await?;
+            answers::gitlab_author(identity, issuer, &answer)
+        };
+        asked.await.unwrap_or_else(|error: IdentityError| Authorship::Unknown(error.message))
+    }
+
+    /// The same of a GitHub job. `api_token` (`GITHUB_TOKEN`) may read the repository.
+    pub async fn github_author(&self, identity: &Identity, api_token: &str) -> Authorship {
+        let sha = identity.approver.proof().and_then(|proof| proof.claims.get("sha")?.as_str());
+        let Some(sha) = sha else { return Authorship::Unknown("GitHub's token names no commit".to_owned()) };
+        let asked = async {
+            let issuer = self.trusted.issuer(identity.issuer())?;
+            let mut url = Url::parse(&format!("{}/repos/{}/commits", issuer.api(), identity.place.project))
+                .map_err(|_| unreachable_at(&issuer.url, "its API's address is no URL"))?;
+            url.query_pairs_mut().append_pair("sha", sha).append_pair("per_page", "1");
+            self.get(issuer, url.as_str(), "authorization", &format!("Bearer {api_token}"), ANSWER_BYTES).await
+        };
+        match asked.await {
+            Ok(answer) => answers::github_author(identity, sha, &answer),
+            Err(error) => Authorship::Unknown(error.message),
+        }
+    }
+
+    /// Who has reviewed the environment of this GitHub job; `rejecting`: or who has said no to another one's, if it has none.
+    /// `api_token` (`GITHUB_TOKEN`) may read the run's reviews.
     pub async fn by_github_review(
         &mut self,
         request: &GithubRequest,
         api_token: &str,
+        rejecting: bool,
         now: u64,
     ) -> Result<Identity, IdentityError> {
         let text = self.github_token(request).await?;
         let verified = self.verify(&text, Provider::Github, now).await?;
         let place = claims::github(&verified)?;
-        if place.environment.is_none() {
+        if place.environment.is_none() && !rejecting {
             return Err(answers::no_environment());
         }
         let issuer = self.trusted.issuer(&verified.evidence.issuer)?;
         let url = format!("{}/repos/{}/actions/runs/{}/approvals", issuer.api(), place.project, place.pipeline);
         let answer = self.get(issuer, &url, "authorization", &format!("Bearer {api_token}"), ANSWER_BYTES).await?;
-        answers::github_review(&verified, &answer)
+        answers::github_review(&verified, &answer, rejecting)
     }
 
     /// Who started the run of this GitHub job.

@@ -5,7 +5,7 @@
 //! keys      an issuer's public keys (a JWK set), and the one that a token names
 //! token     a token's form, signature and times                              | pure
 //! claims    what GitLab's and GitHub's tokens say, as a person and a place   |
-//! answers   GitLab's job API; GitHub's reviews of a run                      |
+//! answers   GitLab's job API; GitHub's reviews of a run; who made the commit |
 //! place     whether that is this run: project, pipeline, job; what is protected |
 //! fetch     keys, tokens and answers over HTTP, bounded in size and time
 //! ```
@@ -45,13 +45,16 @@ pub struct Identity {
     pub approver: Approver,
     /// From where.
     pub place: Place,
+    /// The account's address, if the proof has it. It is compared, and never kept.
+    email: Option<String>,
 }
 
 impl Identity {
     /// Someone whom this proves.
     fn new(login: String, source: &str, evidence: Evidence, place: Place) -> Self {
         let evidence = Some(Box::new(evidence));
-        Self { approver: Approver { by: Some(login), verified: true, source: source.to_owned(), evidence }, place }
+        let approver = Approver { by: Some(login), verified: true, source: source.to_owned(), commit: None, evidence };
+        Self { approver, place, email: None }
     }
 }
 
@@ -60,6 +63,8 @@ impl Identity {
 pub struct Place {
     /// The project that the job runs in, e.g. `group/name`.
     pub project: String,
+    /// That project's number.
+    pub project_id: Option<String>,
     /// The pipeline (GitLab) or workflow run (GitHub).
     pub pipeline: String,
     /// The job's id.

@@ -11,6 +11,8 @@ use crate::approval::EvidenceKind;
 pub struct Expected<'a> {
     /// The project that the run began in.
     pub project: Option<&'a str>,
+    /// That project's number, if the journal has it.
+    pub project_id: Option<&'a str>,
     /// The pipeline.
     pub pipeline: Option<&'a str>,
     /// The jobs that asked for the decision: the one that began the run, and the one that paused it.
@@ -55,6 +57,15 @@ impl Identity {
             )
             .hint("decide in a job of the pipeline that the run began in"));
         }
+        if let (Some(run), Some(id)) = (expected.project_id, self.place.project_id.as_deref())
+            && run != id
+        {
+            return Err(IdentityError::new(
+                "other-project",
+                format!("{} is of the project number {}, and this run began in number {run}", self.what(), shown(id)),
+            )
+            .hint("another project has this one's path: decide in a job of the pipeline that the run began in"));
+        }
         match trusted.project(self.issuer()) {
             Some(pinned) if pinned != project => Err(IdentityError::new(
                 "other-project",
@@ -95,7 +106,7 @@ impl Identity {
         Ok(())
     }
 
-    fn issuer(&self) -> &str {
+    pub(super) fn issuer(&self) -> &str {
         self.approver.proof().map_or("", |evidence| &evidence.issuer)
     }
 

@@ -173,11 +173,19 @@ fn the_project_is_the_one_that_the_job_runs_in() {
 fn a_decision_is_for_this_run_or_for_none() {
     let signer = Signer::rsa("k");
     let identity = identity(&signer.token(&gitlab_claims(GITLAB)), &signer).unwrap();
-    let fine = Expected { project: Some("group/name"), pipeline: Some("4711"), asked_by: &["300", "301"] };
+    let fine = Expected {
+        project: Some("group/name"),
+        project_id: Some("20"),
+        pipeline: Some("4711"),
+        asked_by: &["300", "301"],
+    };
     let check = |expected: Expected<'_>| identity.check(&expected, &trusted()).map_err(|error| error.code);
     assert_eq!(check(fine), Ok(()));
     assert_eq!(check(Expected { project: Some("group/other"), ..fine }), Err("other-project"));
     assert_eq!(check(Expected { project: None, ..fine }), Err("other-project"));
+    // Another project that has the path now.
+    assert_eq!(check(Expected { project_id: Some("21"), ..fine }), Err("other-project"));
+    assert_eq!(check(Expected { project_id: None, ..fine }), Ok(()));
     assert_eq!(check(Expected { pipeline: Some("4712"), ..fine }), Err("other-pipeline"));
     assert_eq!(check(Expected { pipeline: None, ..fine }), Err("other-pipeline"));
     assert_eq!(check(Expected { asked_by: &["300", "302"], ..fine }), Err("same-job"));

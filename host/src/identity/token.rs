@@ -126,7 +126,7 @@ pub fn verify(
         algorithm: Some(format!("{algorithm:?}")),
         user_id: None,
         groups: Vec::new(),
-        authors: Vec::new(),
+        started_by: None,
         claims: BTreeMap::new(),
     };
     Ok(Verified { claims: token.claims.clone(), evidence })

@@ -52,7 +52,7 @@ pub enum JournalError {
     Foreign {
         /// The journal.
         path: PathBuf,
-        /// `project`, `pipeline` or `run`.
+        /// `project`, `project number`, `pipeline` or `run`.
         what: &'static str,
         /// Whose it is; `None` if it began outside of CI.
         found: Option<String>,
@@ -193,6 +193,11 @@ impl JournalError {
             }
             Self::Foreign { what: "run", .. } => {
                 "-expect names another run: has a newer one been started since? `shiro status` shows what is here"
+                    .to_owned()
+            }
+            Self::Foreign { what: "project" | "project number", .. } => {
+                "fetch the artifact of this pipeline's own job; to take a run to another project: `shiro state export` it \
+                there, and `shiro state import` it here; to begin anew: shiro run -fresh"
                     .to_owned()
             }
             Self::Foreign { found, .. } => format!(

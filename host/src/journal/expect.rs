@@ -16,6 +16,8 @@ pub struct Expected {
     pub key: Option<RunKey>,
     /// The CI project that this process runs in.
     pub project: Option<String>,
+    /// That project's number: another project may have its path by now, or on another server.
+    pub project_id: Option<String>,
     /// The CI pipeline that this process runs in. With `run` it does not matter: a run may be gone on with in another
     /// pipeline when it is named.
     pub pipeline: Option<String>,
@@ -35,6 +37,7 @@ impl Expected {
         let run = self.run.as_ref().map(RunId::as_str);
         let compared = [
             ("project", self.project.as_deref(), origin.project.as_deref()),
+            ("project number", self.project_id.as_deref(), origin.project_id.as_deref()),
             ("pipeline", pipeline, origin.pipeline.as_deref()),
             ("run", run, Some(origin.run.as_str())),
         ];

@@ -44,4 +44,5 @@ pub use key::{KeyError, Recipient, StateKey};
 pub use lock::{Holder, RunLock};
 pub(crate) use name::readable;
 pub use name::{Origin, RunKey};
+pub use remote::WaitingFn;
 pub use store::{Loaded, RunSummaryFile, Store, StoreKind};

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::RunStarted;
+use crate::event::{Job, RunStarted};
 use crate::id::RunId;
 
 /// The longest name and pipeline id that a file name carries as they are, in bytes.
@@ -34,6 +34,9 @@ pub struct Origin {
     /// The CI project it began in, e.g. `group/name`; `None` outside of CI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// That project's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
     /// The CI pipeline it began in.
     #[serde(default, rename = "began_in", skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<String>,
@@ -42,7 +45,8 @@ pub struct Origin {
 impl Origin {
     /// That of a run with this start.
     pub(super) fn of(started: &RunStarted) -> Self {
-        Self { run: started.run.clone(), project: started.job.project.clone(), pipeline: started.job.pipeline.clone() }
+        let Job { project, project_id, pipeline, .. } = started.job.clone();
+        Self { run: started.run.clone(), project, project_id, pipeline }
     }
 }
 

@@ -18,7 +18,7 @@ use super::lock::RunLock;
 use super::name::{Origin, RunKey};
 use super::protect::Protection;
 use super::read::{Contents, End};
-use super::remote::{ObjectLog, PackagesLog, RemoteStore};
+use super::remote::{ObjectLog, PackagesLog, RemoteStore, WaitingFn};
 use crate::event::{Event, Record};
 
 /// Where state is kept.
@@ -228,16 +228,17 @@ impl Store {
     }
 
     /// Takes the run for this process, until the lock is dropped. To be done before the journal is read to go on with it.
+    /// Where a holder elsewhere may be dead, finding out takes some seconds: `waiting` hears of that when it begins.
     ///
     /// # Errors
     ///
     /// [`JournalError::Held`] if another process has it; the directory or the lock's file can't be created.
-    pub fn lock(&self, key: &RunKey) -> Result<RunLock, JournalError> {
+    pub fn lock(&self, key: &RunKey, waiting: WaitingFn) -> Result<RunLock, JournalError> {
         let stem = key.stem();
         match &self.backend {
             Backend::Memory => Ok(RunLock::in_memory(stem)),
             Backend::Local(local) => local.lock(stem),
-            Backend::Remote(remote) => remote.lock(stem),
+            Backend::Remote(remote) => remote.lock(stem, waiting),
         }
     }
 

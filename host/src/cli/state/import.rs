@@ -15,7 +15,7 @@ use super::super::{gates, store};
 use super::{go, refuse_memory};
 use crate::engine::RunState;
 use crate::event::{Event, Record};
-use crate::journal;
+use crate::journal::{self, JournalError};
 use crate::secret::Secrets;
 
 /// No state file is larger.
@@ -45,7 +45,8 @@ pub(super) fn import(args: &ImportArgs, environment: &Environment, out: &mut dyn
     let imported = match go::is_state(&bytes) {
         true => go::read(&args.file, &bytes, &project, &secrets, environment)?,
         false => {
-            let loaded = journal::read_file(&args.file, bytes, found.as_ref().map(|found| &found.key))?;
+            let key = found.as_ref().map(|found| &found.key);
+            let loaded = journal::read_file(&args.file, bytes, key).map_err(not_imported)?;
             Imported { records: loaded.records, sealed: loaded.sealed, notices: loaded.notices }
         }
     };
@@ -86,6 +87,16 @@ pub(super) fn import(args: &ImportArgs, environment: &Environment, out: &mut dyn
         "imported the run {run} as {stem}: `shiro status {stem}` shows it, `shiro run -expect {run}` goes on"
     )?;
     Ok(0)
+}
+
+/// Hints of a run's own journal, in the store, are not those of a file that comes from elsewhere.
+fn not_imported(error: JournalError) -> CliError {
+    match error {
+        JournalError::Damaged { .. } => CliError::new(error.exit_code(), error.to_string()).hint(
+            "nothing was imported: copy the file again from where it was written, or write it again there: shiro state export RUN",
+        ),
+        error => error.into(),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

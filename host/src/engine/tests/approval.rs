@@ -25,10 +25,16 @@ fn verified(login: &str) -> Approver {
         algorithm: None,
         user_id: Some(login.into()),
         groups: Vec::new(),
-        authors: Vec::new(),
+        started_by: None,
         claims: BTreeMap::new(),
     };
-    Approver { by: Some(login.into()), verified: true, source: "token".into(), evidence: Some(Box::new(evidence)) }
+    Approver {
+        by: Some(login.into()),
+        verified: true,
+        source: "token".into(),
+        commit: None,
+        evidence: Some(Box::new(evidence)),
+    }
 }
 
 fn asked(step: &str, rule: Rule) -> Event {

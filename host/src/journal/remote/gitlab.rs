@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use super::super::error::JournalError;
 use super::http::TOTAL;
-use super::lease::Lease;
+use super::lease::{Lease, WaitingFn};
 use super::wait::Waiter;
 use super::{Log, RemoteError, Segment};
 use crate::net::http::{chain, client};
@@ -238,7 +238,7 @@ impl Log for PackagesLog {
     }
 
     /// There is no lease here.
-    fn hold(&self, _stem: &str) -> Result<Option<Lease>, JournalError> {
+    fn hold(&self, _stem: &str, _waiting: WaitingFn) -> Result<Option<Lease>, JournalError> {
         Ok(None)
     }
 }

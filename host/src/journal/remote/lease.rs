@@ -33,6 +33,15 @@ impl Default for Pace {
     }
 }
 
+/// Hears, at once, that it has to be found out whether a holder lives, and how long that takes at most.
+pub type WaitingFn = Arc<dyn Fn(&Holder, Duration) + Send + Sync>;
+
+/// Tells nobody.
+#[cfg(test)]
+pub(in super::super) fn quietly() -> WaitingFn {
+    Arc::new(|_, _| {})
+}
+
 /// What a lease's object says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
@@ -77,16 +86,18 @@ impl fmt::Debug for Lease {
 }
 
 impl Lease {
-    /// Takes the lease whose objects are in this directory, at once if it is free, after a while if its holder is dead.
+    /// Takes the lease whose objects are in this directory, at once if it is free, after a while if its holder is dead:
+    /// `waiting` hears of that when it begins.
     pub(super) async fn acquire(
         store: Arc<dyn ObjectStore>,
         waiter: Arc<Waiter>,
         directory: Path,
         pace: Pace,
+        waiting: WaitingFn,
     ) -> Result<Self, NotHeld> {
         let latest = numbers(&store, &directory).await?.last().copied();
         if let Some(number) = latest {
-            watch(&store, &directory, number, pace).await?;
+            watch(&store, &directory, number, pace, &waiting).await?;
         }
         let number = latest.unwrap_or(0) + 1;
         let path = entry_path(&directory, number);
@@ -141,13 +152,20 @@ async fn beat(store: Arc<dyn ObjectStore>, path: Path, mut entry: Entry, every: 
 }
 
 /// Returns when the lease is free or its holder dead.
-async fn watch(store: &Arc<dyn ObjectStore>, directory: &Path, number: u64, pace: Pace) -> Result<(), NotHeld> {
+async fn watch(
+    store: &Arc<dyn ObjectStore>,
+    directory: &Path,
+    number: u64,
+    pace: Pace,
+    waiting: &WaitingFn,
+) -> Result<(), NotHeld> {
     let path = entry_path(directory, number);
     let started = Instant::now();
     let Some(first) = read(store, &path).await? else { return Ok(()) };
     if first.free {
         return Ok(());
     }
+    waiting(&first.holder, pace.dead);
     while started.elapsed() < pace.dead {
         tokio::time::sleep(pace.beat / 4).await;
         match read(store, &path).await? {

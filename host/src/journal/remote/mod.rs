@@ -34,6 +34,9 @@ use crate::event::Record;
 
 pub(super) use gitlab::PackagesLog;
 pub(super) use lease::Lease;
+pub use lease::WaitingFn;
+#[cfg(test)]
+pub(super) use lease::quietly;
 pub(super) use object::ObjectLog;
 
 /// How a header begins, and so the first segment of a run.
@@ -69,7 +72,8 @@ pub(super) trait Log: fmt::Debug + Send + Sync {
     fn claim(&self, stem: &str, index: u64, bytes: Vec<u8>) -> Result<bool, RemoteError>;
 
     /// Takes the run for this process, if this kind of log can tell whether another one has it.
-    fn hold(&self, stem: &str) -> Result<Option<Lease>, JournalError>;
+    /// `waiting` hears of it if that takes a while.
+    fn hold(&self, stem: &str, waiting: WaitingFn) -> Result<Option<Lease>, JournalError>;
 }
 
 /// Why something there failed.
@@ -120,8 +124,8 @@ impl RemoteStore {
         Ok(runs)
     }
 
-    pub(super) fn lock(&self, stem: String) -> Result<RunLock, JournalError> {
-        let lease = self.log.hold(&stem)?;
+    pub(super) fn lock(&self, stem: String, waiting: WaitingFn) -> Result<RunLock, JournalError> {
+        let lease = self.log.hold(&stem, waiting)?;
         Ok(RunLock::remote(stem, lease))
     }
 

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::super::error::JournalError;
 use super::http::Connector;
-use super::lease::{Lease, NotHeld, Pace};
+use super::lease::{Lease, NotHeld, Pace, WaitingFn};
 use super::wait::Waiter;
 use super::{Log, RemoteError, Segment};
 use crate::net::http::chain;
@@ -205,11 +205,11 @@ impl Log for ObjectLog {
         })
     }
 
-    fn hold(&self, stem: &str) -> Result<Option<Lease>, JournalError> {
+    fn hold(&self, stem: &str, waiting: WaitingFn) -> Result<Option<Lease>, JournalError> {
         let (store, waiter, directory) =
             (Arc::clone(&self.store), Arc::clone(&self.waiter), self.directory(stem, "lease"));
         let pace = self.pace;
-        let lease = self.waiter.wait(Lease::acquire(store, waiter, directory, pace));
+        let lease = self.waiter.wait(Lease::acquire(store, waiter, directory, pace, waiting));
         match lease {
             Some(Ok(lease)) => Ok(Some(lease)),
             Some(Err(NotHeld::By(holder))) => Err(JournalError::Held { path: self.place(stem).into(), holder }),

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::super::tests::{key, resumed, started, step_started, step_succeeded};
 use super::super::{Journal, Loaded, Store};
-use super::lease::Pace;
+use super::lease::{Pace, WaitingFn, quietly};
 use super::*;
 use crate::event::Record;
 
@@ -59,7 +59,7 @@ impl Shared {
 }
 
 fn begin(store: &Store, first: &[Record]) -> Journal {
-    store.begin(&key("deploy"), &store.lock(&key("deploy")).unwrap(), first).unwrap()
+    store.begin(&key("deploy"), &store.lock(&key("deploy"), quietly()).unwrap(), first).unwrap()
 }
 
 fn load(store: &Store) -> Loaded {
@@ -80,7 +80,7 @@ fn a_run_is_paused_on_one_machine_and_goes_on_on_another() {
     let loaded = load(&two);
     assert!(loaded.sealed);
     assert_eq!((loaded.records.len(), loaded.receipt()), (4, receipt));
-    let lock = two.lock(&key("deploy")).unwrap();
+    let lock = two.lock(&key("deploy"), quietly()).unwrap();
     let mut journal = two.resume(&key("deploy"), &lock, &loaded).unwrap();
     journal.append(&[resumed("0.1.0")]).unwrap();
     journal.seal().unwrap();
@@ -196,17 +196,21 @@ fn the_segments_of_a_run_are_as_they_were_written_or_it_is_said() {
 fn the_second_is_told_who_holds_the_run_and_a_dead_holder_is_waited_for() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let log = || ObjectLog::over(Arc::clone(&objects), PACE);
-    let lease = log().hold("deploy").unwrap().expect("a lease");
-    let error = log().hold("deploy").unwrap_err();
+    let lease = log().hold("deploy", quietly()).unwrap().expect("a lease");
+    let error = log().hold("deploy", quietly()).unwrap_err();
     let JournalError::Held { holder: Some(holder), .. } = &error else { panic!("{error:?}") };
     assert_eq!((holder.pid, error.exit_code()), (std::process::id(), 8));
     // Another run is free.
-    log().hold("other").unwrap().expect("a lease");
+    log().hold("other", quietly()).unwrap().expect("a lease");
     drop(lease);
-    let lease = log().hold("deploy").unwrap().expect("it was given back");
+    let lease = log().hold("deploy", quietly()).unwrap().expect("it was given back");
     lease.abandon();
     let started = Instant::now();
-    log().hold("deploy").unwrap().expect("its holder is dead");
+    let (told, heard) = std::sync::mpsc::channel();
+    let waiting: WaitingFn = Arc::new(move |holder, most| told.send((holder.pid, most)).unwrap());
+    log().hold("deploy", waiting).unwrap().expect("its holder is dead");
+    // Whoever waits is told once, at the beginning.
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), [(std::process::id(), PACE.dead)]);
     assert!(started.elapsed() >= PACE.dead, "{:?}", started.elapsed());
 }
 
@@ -217,7 +221,7 @@ fn of_many_that_take_a_free_lease_one_has_it() {
         let takers: Vec<_> = (0..6)
             .map(|_| {
                 let objects = Arc::clone(&objects);
-                scope.spawn(move || ObjectLog::over(objects, PACE).hold("deploy"))
+                scope.spawn(move || ObjectLog::over(objects, PACE).hold("deploy", quietly()))
             })
             .collect();
         takers.into_iter().map(|taker| taker.join().unwrap()).collect()
@@ -228,7 +232,7 @@ fn of_many_that_take_a_free_lease_one_has_it() {
 
 #[test]
 fn storage_without_conditional_writes_is_refused() {
-    let error = ObjectLog::over(Arc::new(Careless(InMemory::new())), PACE).hold("deploy").unwrap_err();
+    let error = ObjectLog::over(Arc::new(Careless(InMemory::new())), PACE).hold("deploy", quietly()).unwrap_err();
     assert!(error.to_string().contains("overwrites an object"), "{error}");
     assert_eq!(error.exit_code(), 7);
 }

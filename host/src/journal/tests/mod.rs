@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::remote::quietly;
 use super::*;
 use crate::event::{Digests, Event, Job, Record, RunStarted};
 use crate::id::{Digest, RunId, StepId, StepType};
@@ -39,7 +40,7 @@ impl Project {
     }
 
     fn lock(&self) -> RunLock {
-        self.store.lock(&self.key).unwrap()
+        self.store.lock(&self.key, quietly()).unwrap()
     }
 
     fn begin(&self, first: &[Record]) -> Journal {
@@ -61,7 +62,8 @@ pub(super) fn key(workflow: &str) -> RunKey {
 
 /// Where the run of [`started`] began.
 fn origin() -> Origin {
-    Origin { run: RunId::new("0198"), project: Some("group/name".to_owned()), pipeline: Some("7".to_owned()) }
+    let text = |text: &str| Some(text.to_owned());
+    Origin { run: RunId::new("0198"), project: text("group/name"), project_id: text("20"), pipeline: text("7") }
 }
 
 pub(super) fn started() -> Record {
@@ -82,6 +84,7 @@ pub(super) fn started() -> Record {
         job: Job {
             ci: Some("gitlab".to_owned()),
             project: Some("group/name".to_owned()),
+            project_id: Some("20".to_owned()),
             pipeline: Some("7".to_owned()),
             ..Job::default()
         },

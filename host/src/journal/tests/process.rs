@@ -16,7 +16,7 @@ fn child() {
     let Ok(role) = env::var(ROLE) else { return };
     let directory = PathBuf::from(env::var_os(PROJECT).unwrap());
     let store = Store::open(StoreKind::Filesystem, &directory).unwrap();
-    let lock = store.lock(&key("deploy")).unwrap();
+    let lock = store.lock(&key("deploy"), quietly()).unwrap();
     match role.as_str() {
         "append" => append_until_it_fails(&store, &lock),
         "hold" => {
@@ -134,7 +134,7 @@ fn another_process_is_told_who_holds_the_run_until_it_dies() {
     let project = Project::new();
     let (mut child, mut lines) = spawn(&project, "hold", &[]);
     assert_eq!(lines.next().as_deref(), Some("held"));
-    let error = project.store.lock(&project.key).map(drop).unwrap_err();
+    let error = project.store.lock(&project.key, quietly()).map(drop).unwrap_err();
     assert_eq!(error.exit_code(), 8);
     assert!(
         error.to_string().starts_with(&format!("another process holds this run: process {}", child.id())),
@@ -142,7 +142,7 @@ fn another_process_is_told_who_holds_the_run_until_it_dies() {
     );
     assert!(error.hint().contains(&format!("kill {}", child.id())), "{}", error.hint());
     // Another run is free.
-    project.store.lock(&key("other")).unwrap();
+    project.store.lock(&key("other"), quietly()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     project.lock();

@@ -129,7 +129,7 @@ fn the_wrong_key_and_a_missing_one_are_named() {
     let project = Project::new();
     let key = state_key(KEY);
     let store = project.store.clone().with_key(key.clone(), Vec::new());
-    let lock = store.lock(&project.key).unwrap();
+    let lock = store.lock(&project.key, quietly()).unwrap();
     store.begin(&project.key, &lock, &[started()]).unwrap().seal().unwrap();
     assert!(store.load(&project.key).unwrap().unwrap().authenticated);
 
@@ -150,6 +150,7 @@ fn a_journal_of_another_project_pipeline_or_run_is_refused_by_name() {
     load(own.clone()).unwrap();
     for (expected, text) in [
         (Expected { project: Some("group/fork".into()), ..own.clone() }, "of project \"group/name\", not of project"),
+        (Expected { project_id: Some("21".into()), ..own.clone() }, "of project number \"20\", not of project number"),
         (Expected { pipeline: Some("8".into()), ..own.clone() }, "of pipeline \"7\", not of pipeline \"8\""),
         (Expected { run: Some(RunId::new("0199")), ..own.clone() }, "of run \"0198\", not of run \"0199\""),
     ] {
@@ -198,7 +199,7 @@ fn an_encrypted_run_goes_on_encrypted_and_shows_nothing() {
     let auditor = age::x25519::Identity::generate();
     let recipients = vec![key.recipient().unwrap(), auditor.to_public().to_string().parse().unwrap()];
     let store = project.store.clone().with_key(key.clone(), recipients);
-    let lock = store.lock(&project.key).unwrap();
+    let lock = store.lock(&project.key, quietly()).unwrap();
     store.begin(&project.key, &lock, &[started(), step_succeeded("a", json!("the-output"))]).unwrap().seal().unwrap();
     // A process that was not told to encrypt: what was begun so stays so.
     let store = project.store.clone().with_key(key, Vec::new());

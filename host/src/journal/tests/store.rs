@@ -53,7 +53,7 @@ fn what_a_crash_left_is_cut_off_before_the_next_append() {
 fn a_run_in_memory_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(StoreKind::Memory, directory.path()).unwrap();
-    let lock = store.lock(&key("deploy")).unwrap();
+    let lock = store.lock(&key("deploy"), quietly()).unwrap();
     let mut journal = store.begin(&key("deploy"), &lock, &[started()]).unwrap();
     journal.append(&[step_started("a")]).unwrap();
     journal.seal().unwrap();
@@ -81,7 +81,7 @@ fn in_gitlab_the_umask_rules() {
     fs::create_dir(&plain).unwrap();
     fs::write(plain.join("file"), "").unwrap();
     let store = Store::open(StoreKind::Gitlab, directory.path()).unwrap();
-    let lock = store.lock(&key("deploy")).unwrap();
+    let lock = store.lock(&key("deploy"), quietly()).unwrap();
     store.begin(&key("deploy"), &lock, &[started()]).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let state = directory.path().join(".shiro/state");
@@ -114,7 +114,7 @@ fn links_and_files_in_place_of_directories_are_refused() {
         // Both for a store that was opened before and for one that is opened now.
         for error in [
             Store::open(StoreKind::Filesystem, project.directory.path()).map(drop).unwrap_err(),
-            project.store.lock(&project.key).map(drop).unwrap_err(),
+            project.store.lock(&project.key, quietly()).map(drop).unwrap_err(),
         ] {
             assert!(matches!(error, JournalError::Refused { .. }), "{error:?}");
             assert_eq!(error.exit_code(), 7);
@@ -143,7 +143,7 @@ fn links_pipes_and_directories_in_place_of_files_are_refused() {
             let _ = fs::remove_file(&path);
             make(&path, &outside);
             let errors = if name == "deploy.lock" {
-                vec![project.store.lock(&project.key).map(drop).unwrap_err()]
+                vec![project.store.lock(&project.key, quietly()).map(drop).unwrap_err()]
             } else {
                 vec![
                     project.store.load(&project.key).map(drop).unwrap_err(),
@@ -213,7 +213,7 @@ fn all_runs_are_listed_and_the_damaged_ones_say_why() {
     assert!(project.store.runs().unwrap().is_empty());
     for workflow in ["deploy", "Über/Prod"] {
         let key = RunKey { workflow: workflow.to_owned(), pipeline: Some("7".to_owned()) };
-        let lock = project.store.lock(&key).unwrap();
+        let lock = project.store.lock(&key, quietly()).unwrap();
         project.store.begin(&key, &lock, &[started()]).unwrap().seal().unwrap();
     }
     fs::write(project.state().join("broken.jsonl"), "x").unwrap();
@@ -301,7 +301,7 @@ fn a_directory_that_can_t_be_written_is_exit_7_with_a_hint() {
     let store = Store::open(StoreKind::Filesystem, Path::new("/sys")).unwrap();
     assert!(store.load(&key("deploy")).unwrap().is_none());
     assert!(store.runs().unwrap().is_empty());
-    let error = store.lock(&key("deploy")).map(drop).unwrap_err();
+    let error = store.lock(&key("deploy"), quietly()).map(drop).unwrap_err();
     assert!(error.to_string().starts_with("cannot create /sys/.shiro: "), "{error}");
     assert_eq!(error.exit_code(), 7);
     assert!(error.hint().starts_with("make /sys readable and writable for this user"), "{}", error.hint());
