@@ -441,6 +441,32 @@ fn rework_does_a_step_and_what_comes_after_it_again() {
 }
 
 #[test]
+fn what_is_done_again_is_approved_again_where_not_anybody_may_at_any_time() {
+    let named = json!({ "approvers": ["bob"], "allow_unverified": true });
+    for approval in [named, json!({ "expires": "1h" })] {
+        let mut failing = workflow(&approval);
+        let command = "echo last >> \"$EFFECTS\"; exit 1";
+        let last = json!({ "id": "last", "type": "shell", "depends_on": ["deploy"], "config": { "shell": "sh", "command": command } });
+        failing["steps"].as_array_mut().expect("steps").push(last);
+        let mut project = project(&approval);
+        project.write(".shiro/workflow.json", &failing.to_string());
+        project.shiro("run").exits(0);
+        as_user(&mut project, "bob").shiro("run").exits(1);
+        // To try again what failed is what was approved; to deploy once more is not.
+        as_user(&mut project, "mallory").shiro("run").exits(1);
+        assert_eq!(effects(&project), ["build", "deploy", "last", "last"]);
+        shiro(&project, &["rework", "deploy", "-note", "once more"])
+            .exits(0)
+            .says("gate: approved for the first round only");
+        project.shiro("run").exits(0).says("waits for approval");
+        assert_eq!(effects(&project).len(), 4);
+        as_user(&mut project, "bob").shiro("run").exits(1);
+        assert_eq!(effects(&project)[4..], ["deploy", "last"]);
+        project.shiro("audit verify").exits(0).says("holds (2 decisions)");
+    }
+}
+
+#[test]
 fn the_same_job_approves_nothing_however_often_it_is_started() {
     let mut project = project(&json!({}));
     let in_job = |project: &mut Project, name: &str| {

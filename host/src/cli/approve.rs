@@ -1,6 +1,7 @@
 //! `shiro approve`, `reject` and `rework`: what humans decide between two processes of a run. They record it; the next
 //! `shiro run` makes it happen.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -281,6 +282,7 @@ impl<'a> Desk<'a> {
 
     /// Makes it durable, and says what comes next.
     fn record(self, events: Vec<Event>, status: &str, out: &mut dyn Write) -> Exit {
+        let asked_again = asked_again(&self.state, &events);
         let at = gates::now();
         let records: Vec<Record> = events.into_iter().map(|event| Record { at, event }).collect();
         let mut state = self.state;
@@ -294,6 +296,9 @@ impl<'a> Desk<'a> {
         for record in &records {
             writeln!(out, "{}", line(&record.event))?;
         }
+        for step in asked_again {
+            writeln!(out, "{step}: approved for the first round only, and to be asked for again")?;
+        }
         let open = start::waiting(&state);
         let status = if status == "approved" && !open.is_empty() { "paused" } else { status };
         let run = state.started().map(|started| &started.run);
@@ -303,6 +308,18 @@ impl<'a> Desk<'a> {
         }
         Ok(0)
     }
+}
+
+/// The gates before what is to be done again whose approvals don't hold for that.
+fn asked_again(state: &RunState, events: &[Event]) -> BTreeSet<StepId> {
+    let mut gates = BTreeSet::new();
+    for event in events {
+        let Event::ReworkRequested { again, .. } = event else { continue };
+        let before = again.iter().flat_map(|step| state.gates_before(step));
+        let once = before.filter(|(gate, state)| state.holds_once() && !again.contains(gate));
+        gates.extend(once.map(|(gate, _)| gate.clone()));
+    }
+    gates
 }
 
 fn is_failed(step: &StepState) -> bool {

@@ -310,7 +310,7 @@ impl<'a> Session<'a> {
             let kind = store::kind(&self.args.state, &self.environment);
             warnings.extend(retry::check(&kind, &self.environment, &self.project, &state, loaded.began())?);
         }
-        if approve && !loaded.authenticated && self.environment.ci().is_some() {
+        if (approve || state.has_acted()) && !loaded.authenticated && self.environment.ci().is_some() {
             warnings.push(
                 "what was approved is taken from a journal that has no state key: anybody who can replace it can have \
                 written it (-state-key)"

@@ -82,6 +82,12 @@ impl GateState {
         self.asked_at
     }
 
+    /// It was given once, for what was to be done once: not for what someone wants to be done again. Where anybody may approve
+    /// at any time, whoever asks for that might as well.
+    pub fn holds_once(&self) -> bool {
+        self.request.rule.needs_identity() || self.request.expires_at.is_some()
+    }
+
     /// Where it stands.
     pub fn standing(&self) -> Gate {
         self.standing

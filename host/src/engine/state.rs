@@ -223,7 +223,7 @@ impl RunState {
     }
 
     /// The gates that a step stands behind.
-    pub(super) fn gates_before(&self, step: &StepId) -> impl Iterator<Item = (&StepId, &GateState)> {
+    pub fn gates_before(&self, step: &StepId) -> impl Iterator<Item = (&StepId, &GateState)> {
         self.gates.before(step).filter_map(|gate| Some((self.ids.get(gate as usize)?, self.gates.get(gate)?)))
     }
 
@@ -344,6 +344,13 @@ impl RunState {
             }
             if self.step(id.as_str()).is_some_and(|step| matches!(step.status, Status::Running { .. })) {
                 return Err(format!("`{id}` is running"));
+            }
+        }
+        let before: Vec<u32> = again.iter().flat_map(|id| self.gates.before(id)).collect();
+        for gate in before {
+            if self.gates.get(gate).is_some_and(GateState::holds_once) {
+                self.gates.void(gate);
+                self.steps[gate as usize].gate = Gate::None;
             }
         }
         for id in again {

@@ -62,7 +62,7 @@ fn base(out: &mut String, gates: &Gates, options: &Options) {
         "  # One at a time, in all pipelines.\n  \
            resource_group: {}\n  \
            interruptible: false\n  \
-           # A retry would start from the artifact of the job before it, and do again what was done. Steps have `retry`.\n  \
+           # {}Steps have `retry`.\n  \
            retry: 0\n  \
            # Says for certain who started a job.\n  \
            id_tokens:\n    \
@@ -74,6 +74,10 @@ fn base(out: &mut String, gates: &Gates, options: &Options) {
              paths:\n      \
                - .shiro/state/",
         scalar(&slug(&options.name)),
+        match options.store {
+            Some(_) => "",
+            None => "A retry would start from the artifact of the job before it, and do again what was done. ",
+        },
         kept_days(gates)
     );
 }
