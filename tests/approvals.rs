@@ -113,6 +113,9 @@ fn an_approval_that_comes_too_late_is_none() {
         let project = project(&json!({ "expires": 0.001, "on_expire": on_expire }));
         project.shiro("run").exits(0);
         project.shiro("approve gate").exits(6).says("it expired at");
+        shiro(&project, &["reject", "gate", "-reason", "no"]).exits(6).says("it expired at");
+        // Nor does going back make more time.
+        shiro(&project, &["rework", "gate", "-note", "again"]).exits(6).says("which is final");
         project.shiro("run").exits(6).says("nobody decided in time");
         assert_eq!(effects(&project), ["build", "undo"]);
         assert_eq!(status(&project)["status"], word);

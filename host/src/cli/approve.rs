@@ -254,6 +254,12 @@ impl<'a> Desk<'a> {
                 return refuse("the run has not come to a pause".to_owned(), "`shiro run` goes on to the next pause");
             }
         }
+        if let [expired, ..] = gates::expired(&self.state, gates::now()).as_slice() {
+            return refuse(
+                format!("the approval after `{expired}` was not given in time, which is final"),
+                "`shiro run` ends the run, with the steps whose `if` says `expired()`; then start anew with -fresh",
+            );
+        }
         if !self.state.step(name).is_some_and(|step| step.is_done() || is_failed(step)) {
             return refuse(format!("`{name}` has not been done yet"), "the next `shiro run` does it");
         }
