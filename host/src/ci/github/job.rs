@@ -45,6 +45,8 @@ pub(super) struct Job {
     pub(super) cancels: Option<Place>,
     /// It may ask for a token that says who runs it.
     pub(super) has_id_token: bool,
+    /// It may read who has reviewed it, and has the token for that.
+    pub(super) reads_reviews: bool,
     /// What it uses that is not looked into: actions of this repository, other workflows.
     pub(super) unseen: Vec<(String, Place)>,
     is_manual: bool,
@@ -193,7 +195,8 @@ impl Reader<'_> {
             downloads: steps.iter().filter(|step| is_action(step, "download-artifact")).map(download).collect(),
             has_concurrency: !concurrency.is_empty(),
             cancels,
-            has_id_token: self.has_id_token(),
+            has_id_token: self.may("id-token", &["write"]),
+            reads_reviews: self.may("actions", &["read", "write"]) && self.has_token(steps),
             unseen: self.unseen(steps),
         }
     }
@@ -208,12 +211,24 @@ impl Reader<'_> {
         invocation::find(script, &run.place, self.subject.flags, &value)
     }
 
-    /// The job's own permissions replace the workflow's.
-    fn has_id_token(&self) -> bool {
+    /// Its token has one of these permissions. The job's own replace the workflow's.
+    fn may(&self, what: &str, one_of: &[&str]) -> bool {
         let Some(permissions) = self.map.get("permissions").or_else(|| self.root.get("permissions")) else {
             return false;
         };
-        permissions.text() == Some("write-all") || permissions.get("id-token").and_then(Node::text) == Some("write")
+        match permissions.text() {
+            Some("write-all") => true,
+            Some("read-all") => one_of.contains(&"read"),
+            _ => permissions.get(what).and_then(Node::text).is_some_and(|access| one_of.contains(&access)),
+        }
+    }
+
+    /// Every step that calls shiro has the job's token, which GitHub gives to no script by itself.
+    fn has_token(&self, steps: &[Node]) -> bool {
+        let calls = steps.iter().filter(|step| !self.calls(step).is_empty());
+        calls
+            .map(|step| [step.get("env"), self.map.get("env"), self.root.get("env")])
+            .all(|levels| levels.into_iter().flatten().any(|env| env.get("GITHUB_TOKEN").is_some()))
     }
 
     fn unseen(&self, steps: &[Node]) -> Vec<(String, Place)> {

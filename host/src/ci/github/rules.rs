@@ -259,8 +259,14 @@ fn identity(given: &Given<'_>, findings: &mut Vec<Finding>) {
     for player in asked.chain(starters).filter(|player| !player.job.has_id_token) {
         let message =
             format!("`{}` can't prove who let it start, and the workflow says who may approve", player.job.name());
-        let hint = "add to it\npermissions:\n  contents: read\n  id-token: write";
+        let hint = "add to it\npermissions:\n  contents: read\n  id-token: write\n  actions: read";
         findings.push(Finding::error("approvers-need-id-token", player.job.place(), message).hint(hint));
+    }
+    for player in given.players.with(Role::Resume).filter(|player| !player.job.reads_reviews) {
+        let message =
+            format!("`{}` can't read who reviewed it, and the workflow says who may approve", player.job.name());
+        let hint = "add to it\npermissions:\n  contents: read\n  id-token: write\n  actions: read\nenv:\n  GITHUB_TOKEN: ${{ github.token }}";
+        findings.push(Finding::error("approvers-need-reviews", player.job.place(), message).hint(hint));
     }
 }
 

@@ -135,6 +135,19 @@ fn names_that_must_be_true_need_a_token() {
     assert!(says(&with(&without, &verified), Severity::Error, "approvers-need-id-token"));
     let whole = without.replace("jobs:\n", "permissions: write-all\njobs:\n");
     assert!(!says(&with(&whole, &verified), Severity::Error, "approvers-need-id-token"));
+
+    // Who reviewed a job takes a permission and the token.
+    let reviews = |text: &str| says(&with(text, &verified), Severity::Error, "approvers-need-reviews");
+    let may = |permissions: &str| GOOD.replace("{id-token: write}", permissions);
+    let token = |text: &str| {
+        text.replace(
+            "      - run: shiro run -resume\n",
+            "      - run: shiro run -resume\n        env: {GITHUB_TOKEN: '${{ github.token }}'}\n",
+        )
+    };
+    assert!(reviews(GOOD) && reviews(&token(GOOD)) && reviews(&may("{id-token: write, actions: read}")));
+    assert!(!reviews(&token(&may("{id-token: write, actions: read}"))) && !reviews(&token(&may("write-all"))));
+    assert!(!says(&one(GOOD), Severity::Error, "approvers-need-reviews"), "nobody asks who it was");
 }
 
 #[test]
