@@ -59,7 +59,7 @@ pub(super) fn class(class: FailureClass) -> &'static str {
         FailureClass::Plugin => "plugin fault",
         FailureClass::Denied => "permission denied",
         FailureClass::Limit => "limit reached",
-        FailureClass::State => "missing state",
+        FailureClass::State => "state refused",
         FailureClass::Internal => "bug in shiro",
     }
 }
