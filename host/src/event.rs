@@ -6,6 +6,7 @@
 //! RunStarted (ChangesAccepted? RunResumed)* then, in each process:
 //!   per step:  StepSkipped
 //!            | StepStarted (AttemptFailed StepStarted)* (StepSucceeded | StepFailed | StepInterrupted)
+//!            | StepExpanded, the attempts of its items, (StepSucceeded | StepFailed | StepSkipped)
 //!   per gate:  StepSucceeded ApprovalRequested ... (ApprovalDecided* | ApprovalExpired)
 //!   the end:   RunPaused | RunFinished | RunInterrupted
 //! after RunPaused, by `shiro approve`, `reject` and `rework`: (ApprovalDecided | ReworkRequested)*
@@ -18,6 +19,7 @@
 //! value, an environment, or a resolved config.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -67,6 +69,15 @@ pub enum Event {
         /// It may run again if this process dies: the step or its type says so, or it has no capability and so no effect.
         idempotent: bool,
     },
+    /// A step with `foreach` or `matrix` is run once for each of these items. Durable before any of them starts, so that the
+    /// list never changes under those that ran. What follows is told of the items: they have the ids `STEP[INDEX]`, from 0,
+    /// and start in order. Of the step itself only its end is told: its one attempt.
+    StepExpanded {
+        /// The step.
+        step: StepId,
+        /// What the items are, with references where secrets stood.
+        items: Arc<[Value]>,
+    },
     /// An attempt failed and another one follows.
     AttemptFailed {
         /// The step.
@@ -86,7 +97,8 @@ pub enum Event {
         step: StepId,
         /// The attempt that succeeded.
         attempt: u32,
-        /// Its output, with references where secrets stood; `null` when `save_output` is false.
+        /// Its output, with references where secrets stood; `null` when `save_output` is false, and for a step whose items
+        /// were run: its output is the list of theirs.
         output: Value,
         /// How long the attempt took, in milliseconds.
         duration_ms: u64,
@@ -193,6 +205,32 @@ pub enum Event {
         /// The exit code: that of the first failure, 6 after a rejection or an expiry, or 0.
         exit_code: u8,
     },
+}
+
+impl Event {
+    /// The step, or the item (`STEP[INDEX]`), that it is about; `None` for what is about the run.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::StepStarted { step, .. }
+            | Self::StepExpanded { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::StepInterrupted { step, .. }
+            | Self::InterruptionResolved { step, .. }
+            | Self::ApprovalRequested { step, .. }
+            | Self::ApprovalDecided { step, .. }
+            | Self::ApprovalExpired { step, .. }
+            | Self::ReworkRequested { step, .. } => Some(step),
+            Self::RunStarted(_)
+            | Self::RunResumed { .. }
+            | Self::ChangesAccepted { .. }
+            | Self::RunPaused { .. }
+            | Self::RunInterrupted { .. }
+            | Self::RunFinished { .. } => None,
+        }
+    }
 }
 
 /// The first event of a run.

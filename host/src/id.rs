@@ -60,6 +60,21 @@ name! {
     RunId
 }
 
+impl StepId {
+    /// The id under which one item of a step with `foreach` or `matrix` runs: `STEP[INDEX]`, from 0. No step of a workflow
+    /// has an id with a bracket in it.
+    pub fn item(&self, index: u32) -> Self {
+        Self::new(format!("{self}[{index}]"))
+    }
+
+    /// The step's id and the index that an item's id is made of; `None` for any other text.
+    pub fn split_item(id: &str) -> Option<(&str, u32)> {
+        let (step, index) = id.strip_suffix(']')?.split_once('[')?;
+        let is_plain = index.bytes().all(|byte| byte.is_ascii_digit()) && (index == "0" || !index.starts_with('0'));
+        Some((step, index.parse().ok().filter(|_| is_plain)?))
+    }
+}
+
 /// What a step type's name may be, for people.
 pub const TYPE_NAMES: &str =
     "a step type's name is lower-case letters and digits, with dots, dashes and underscores after the first of them";
@@ -161,6 +176,25 @@ mod tests {
         assert_eq!(digest.short().len(), 12);
         assert!("sha256:+f".parse::<Digest>().is_err());
         assert!("md5:00".parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn an_item_s_id_is_read_as_it_was_made_and_in_no_other_way() {
+        assert_eq!(StepId::split_item(StepId::new("build").item(10).as_str()), Some(("build", 10)));
+        assert_eq!(StepId::split_item("build[0]"), Some(("build", 0)));
+        for other in [
+            "build",
+            "build[]",
+            "build[01]",
+            "build[+1]",
+            "build[-1]",
+            "build[x]",
+            "build[1",
+            "build[1] ",
+            "a[4294967296]",
+        ] {
+            assert_eq!(StepId::split_item(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct StepRequest {
     pub workflow: Arc<str>,
     /// The run.
     pub run: RunId,
-    /// The step.
+    /// The step, or the item of it (`STEP[INDEX]`).
     pub step: StepId,
     /// Its type.
     pub step_type: StepType,

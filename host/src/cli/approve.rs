@@ -235,6 +235,10 @@ impl<'a> Desk<'a> {
     fn go_back(&self, name: &str, note: String) -> Result<Event, CliError> {
         let refuse = |message: String, hint: &str| Err(CliError::new(STATE, message).hint(hint));
         let plan = &self.project.plan;
+        if let Some((step, _)) = StepId::split_item(name) {
+            let hint = format!("a step is done again as a whole: shiro rework {step}");
+            return refuse(format!("there is no step `{name}`"), &hint);
+        }
         let Some(index) = plan.find(name) else {
             let names: Vec<&str> = plan.steps().map(|step| plan.step(step).id.as_str()).collect();
             return refuse(

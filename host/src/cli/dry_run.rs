@@ -75,6 +75,12 @@ fn show_step(
     if let Some(condition) = &step.condition {
         writeln!(out, "   If: {}", condition.text())?;
     }
+    if let Some(fan_out) = &step.fan_out {
+        let items = template::render_value(&fan_out.over, scope).ok().and_then(|list| fan_out.items(list).ok());
+        let items = items.map_or_else(|| fan_out.over.to_string(), |items| format!("{} items", items.len()));
+        let at_once = fan_out.max_parallel.map_or_else(String::new, |most| format!(", at most {most} at once"));
+        writeln!(out, "   For Each Of: {items}{at_once}")?;
+    }
     if let Some(timeout) = step.timeout {
         writeln!(out, "   Timeout: {}", humantime::format_duration(timeout))?;
     }

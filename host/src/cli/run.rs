@@ -29,7 +29,7 @@ use crate::id::{Digest, RunId, StepId};
 use crate::journal::{Journal, JournalError, Loaded, Receipt};
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
 use crate::policy::Learned;
-use crate::report::human::Resumed;
+use crate::report::human::{ItemsBefore, Resumed};
 use crate::secret::{Secrets, looks_secret};
 use crate::workflow::digest;
 
@@ -335,6 +335,7 @@ impl<'a> Session<'a> {
             run: started.run.clone(),
             done: state.steps().filter(|(_, step)| step.is_done()).count(),
             asks: gates::asks(&state, &approvals.gates),
+            items: items_before(&state),
         });
         self.drive(Begin { state, events, now, journal: Some(journal), warnings, resumed })
     }
@@ -485,11 +486,27 @@ fn record(journal: Arc<Mutex<Option<Journal>>>, held: Arc<Held>) -> engine::Reco
     })
 }
 
+/// A step's name as a shell takes it: the brackets of an item's are a pattern there.
+fn word(step: &StepId) -> String {
+    if StepId::split_item(step.as_str()).is_some() { format!("'{step}'") } else { step.to_string() }
+}
+
+/// The items of the steps that are not done although some of their items may be.
+fn items_before(state: &RunState) -> Vec<ItemsBefore> {
+    let open = state.steps().filter(|(_, step)| !step.is_done());
+    open.filter_map(|(id, _)| {
+        let items = state.items(id.as_str())?;
+        Some(ItemsBefore { step: id.clone(), total: items.len(), done: items.done() })
+    })
+    .collect()
+}
+
 fn resume_error(error: ResumeError) -> CliError {
     let cli_error = CliError::new(STATE, error.to_string());
     match error {
         ResumeError::Interrupted(steps) => {
-            let flags = |flag: &str| steps.iter().map(|step| format!(" {flag} {}", step.step)).collect::<String>();
+            let flags =
+                |flag: &str| steps.iter().map(|step| format!(" {flag} {}", word(&step.step))).collect::<String>();
             cli_error
                 .hint(format!("look at what became of it; to run it again: shiro run{}", flags("-rerun")))
                 .hint(format!("to take it as done and go on: shiro run{}", flags("-skip")))

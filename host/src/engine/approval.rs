@@ -258,7 +258,7 @@ impl Gates {
     }
 
     /// Whether a step may start: nothing that it stands behind is closed. The error names the step with the gate.
-    pub(super) fn check_start(&self, step: &StepId) -> Result<(), u32> {
+    pub(super) fn check_start(&self, step: &str) -> Result<(), u32> {
         let gates = self.guarded_by.get(step).into_iter().flatten();
         let closed = |gate: &&u32| self.gates.get(*gate).is_some_and(|gate| gate.standing != Gate::Approved);
         gates.copied().find(|gate| closed(&gate)).map_or(Ok(()), Err)

@@ -1,31 +1,32 @@
 //! The one task that takes in what happens, decides, records and tells.
 
+mod ended;
+mod items;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::approval::{CheckFn, Gate, RequestFn};
 use super::attempt::{self, Ended, Launch, Shared};
-use super::retry::{self, Next};
 use super::scheduler::{Cause, Decision, Scheduler, Standing};
 use super::scope::{self, Surroundings};
 use super::secrets;
 use super::signals::Signal;
-use super::state::{RunState, Status};
+use super::state::{Items, RunState, Status};
+use super::unit::Unit;
 use super::{EngineError, Finish, Options, RecordFn, Setup};
-use crate::approval::Request;
 use crate::event::{Event, Notice, Record, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
 use crate::step::StepRunner;
-use crate::workflow::model::Step;
+use items::Expanded;
 
 /// How long after the grace period attempts may take to come to their end.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -65,8 +66,10 @@ pub(super) struct Dispatcher<R> {
     ended_meanwhile: Vec<Ended>,
     /// How many steps without effects may be started ahead of the slots.
     ahead: usize,
-    /// Steps that wait for their next attempt, and until when.
-    retries: BinaryHeap<Reverse<(Instant, StepIndex)>>,
+    /// Steps and items that wait for their next attempt, and until when.
+    retries: BinaryHeap<Reverse<(Instant, Unit)>>,
+    /// The steps whose items are being run.
+    expanded: HashMap<StepIndex, Expanded>,
 }
 
 impl<R: StepRunner> Dispatcher<R> {
@@ -95,7 +98,7 @@ impl<R: StepRunner> Dispatcher<R> {
         };
         let (run, rework) = (started.run.clone(), state.rework().view());
         let surroundings = Surroundings::new(Arc::clone(&plan), run, env, secrets, &started.inputs, rework);
-        secrets::register_known(&surroundings, &types, &*tell);
+        secrets::register_known(&surroundings, &state, &types, &*tell);
         complete_what_humans_did(&plan, &mut state, &mut batch, &mut request)?;
         let scheduler = Scheduler::new(Arc::clone(&plan), options.keep_going, |step| standing(&plan, &state, step));
         let (cancel, cancelled) = watch::channel(false);
@@ -128,6 +131,7 @@ impl<R: StepRunner> Dispatcher<R> {
             ended_meanwhile: Vec::new(),
             ahead: 0,
             retries: BinaryHeap::new(),
+            expanded: HashMap::new(),
         })
     }
 
@@ -151,8 +155,8 @@ impl<R: StepRunner> Dispatcher<R> {
                 }
             }
             self.all_ended()?;
-            while let Some(step) = self.next_due_retry() {
-                self.scheduler.retry(step);
+            while let Some(unit) = self.next_due_retry() {
+                self.scheduler.retry(unit);
             }
         }
     }
@@ -189,13 +193,13 @@ impl<R: StepRunner> Dispatcher<R> {
         }
     }
 
-    fn next_due_retry(&mut self) -> Option<StepIndex> {
-        let Reverse((at, step)) = *self.retries.peek()?;
+    fn next_due_retry(&mut self) -> Option<Unit> {
+        let Reverse((at, unit)) = *self.retries.peek()?;
         if at > Instant::now() {
             return None;
         }
         self.retries.pop();
-        Some(step)
+        Some(unit)
     }
 
     /// Decides and starts whatever can be, into the batch.
@@ -205,18 +209,24 @@ impl<R: StepRunner> Dispatcher<R> {
                 self.decided(decision)?;
             }
             let Some(step) = self.scheduler.peek().filter(|step| self.has_room(*step)) else { return Ok(()) };
-            self.scheduler.start();
-            let attempt = match self.state.at(step).status() {
-                Status::Retrying => self.state.at(step).attempts() + 1,
+            let Some(unit) = self.scheduler.start() else { return Ok(()) };
+            let attempt = match self.state.unit(unit).status() {
+                Status::Retrying => self.state.unit(unit).attempts() + 1,
                 _ => 1,
             };
-            self.start(step, attempt)?;
+            self.start(unit, attempt)?;
             if let Err(failure) = self.check(step) {
-                self.failed_for_good(step, *failure, 0)?;
+                self.refused(unit, *failure)?;
                 continue;
             }
-            let seen = scope::look(&self.state, &self.plan, step);
-            self.launches.push(Launch { step, attempt, seen });
+            let launch = match unit.item {
+                Some(item) => self.launch_of_item(step, item, attempt),
+                None => {
+                    let seen = Arc::new(scope::look(&self.state, &self.plan, step));
+                    Launch { unit, id: self.id(unit), attempt, seen, item: None }
+                }
+            };
+            self.launches.push(launch);
         }
     }
 
@@ -229,40 +239,43 @@ impl<R: StepRunner> Dispatcher<R> {
 
     fn decided(&mut self, decision: Decision) -> Result<(), EngineError> {
         match decision {
-            Decision::Skip { step, cause } => {
-                let reason = match cause {
-                    Cause::Failed(step) => SkipReason::Dependency(self.id(step)),
-                    Cause::Elsewhere => SkipReason::EarlierFailure,
-                    Cause::Refused(step) => SkipReason::Refused(self.id(step)),
-                };
-                self.push(Event::StepSkipped { step: self.id(step), reason })
-            }
+            Decision::Skip { step, cause } => self.skipped(step, cause),
+            Decision::Expand { step } => self.expand(step),
+            Decision::Conclude { step } => self.conclude_items(step),
             Decision::Evaluate { step, before } => {
                 let answer = scope::evaluate(&self.shared.surroundings, &self.state, step, before);
                 match answer {
+                    Ok(true) if self.plan.step(step).fan_out.is_some() => self.expand(step),
                     Ok(runs) => {
                         self.scheduler.evaluated(step, runs);
                         match runs {
                             true => Ok(()),
-                            false => {
-                                self.push(Event::StepSkipped { step: self.id(step), reason: SkipReason::Condition })
-                            }
+                            false => self.push(Event::StepSkipped {
+                                step: self.id(Unit::whole(step)),
+                                reason: SkipReason::Condition,
+                            }),
                         }
                     }
-                    Err(mut failure) => {
-                        self.shared.surroundings.secrets.mask_failure(&mut failure);
-                        self.start(step, 1)?;
-                        self.failed(step, *failure, 0)
-                    }
+                    Err(failure) => self.failed_before_it_ran(step, *failure),
                 }
             }
         }
     }
 
-    fn start(&mut self, step: StepIndex, attempt: u32) -> Result<(), EngineError> {
-        let definition = self.plan.step(step);
+    fn skipped(&mut self, step: StepIndex, cause: Cause) -> Result<(), EngineError> {
+        let id = |step| self.id(Unit::whole(step));
+        let reason = match cause {
+            Cause::Failed(step) => SkipReason::Dependency(id(step)),
+            Cause::Elsewhere => SkipReason::EarlierFailure,
+            Cause::Refused(step) => SkipReason::Refused(id(step)),
+        };
+        self.push(Event::StepSkipped { step: id(step), reason })
+    }
+
+    fn start(&mut self, unit: Unit, attempt: u32) -> Result<(), EngineError> {
+        let definition = self.plan.step(unit.step);
         let idempotent = definition.idempotent || self.shared.runner.may_repeat(&definition.step_type);
-        self.push(Event::StepStarted { step: self.id(step), attempt, idempotent })
+        self.push(Event::StepStarted { step: self.id(unit), attempt, idempotent })
     }
 
     /// What this step is behind was approved for what is there. Once something behind a gate has started, it may change that.
@@ -273,79 +286,6 @@ impl<R: StepRunner> Dispatcher<R> {
         let new: Vec<StepId> = new.into_iter().map(|(gate, _)| gate.clone()).collect();
         self.checked.extend(new);
         Ok(())
-    }
-
-    fn ended(&mut self, ended: Ended) -> Result<(), EngineError> {
-        let Ended { step, duration_ms, result } = ended;
-        let attempt = self.state.at(step).attempts();
-        let mut failure = match result {
-            Ok(output) => return self.succeeded(step, output, duration_ms),
-            Err(failure) => *failure,
-        };
-        let retry = &self.plan.step(step).retry;
-        match retry::next(retry, attempt, &failure, fastrand::f64()) {
-            Next::After(delay) => {
-                let retry_in_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                // A wait beyond what a clock can hold never ends.
-                let far = Duration::from_secs(u64::from(u32::MAX));
-                self.retries.push(Reverse((Instant::now() + delay.min(far), step)));
-                self.push(Event::AttemptFailed { step: self.id(step), attempt, failure, duration_ms, retry_in_ms })
-            }
-            Next::Never => self.failed(step, failure, duration_ms),
-            Next::TooLate => {
-                let wait = Duration::from_millis(failure.retry_after_ms.unwrap_or(0)).as_secs();
-                failure.hint.get_or_insert_with(|| {
-                    format!("it asks to be left alone for {wait} s: with `retry.max_delay` at least that long, shiro would wait")
-                });
-                self.failed(step, failure, duration_ms)
-            }
-        }
-    }
-
-    fn succeeded(&mut self, step: StepIndex, output: Value, duration_ms: u64) -> Result<(), EngineError> {
-        let request = match self.ask(step) {
-            Ok(request) => request,
-            Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
-        };
-        let attempt = self.state.at(step).attempts();
-        self.push(Event::StepSucceeded { step: self.id(step), attempt, output, duration_ms })?;
-        self.done(step, request)
-    }
-
-    fn failed(&mut self, step: StepIndex, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
-        if !self.plan.step(step).continue_on_error {
-            return self.failed_for_good(step, failure, duration_ms);
-        }
-        let request = match self.ask(step) {
-            Ok(request) => request,
-            Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
-        };
-        let attempt = self.state.at(step).attempts();
-        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated: true })?;
-        self.done(step, request)
-    }
-
-    fn failed_for_good(&mut self, step: StepIndex, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
-        let attempt = self.state.at(step).attempts();
-        self.push(Event::StepFailed { step: self.id(step), attempt, failure, duration_ms, tolerated: false })?;
-        self.scheduler.failed(step);
-        Ok(())
-    }
-
-    /// What the step asks humans for, if it has a gate.
-    fn ask(&mut self, step: StepIndex) -> Result<Option<Request>, Box<Failure>> {
-        let Step { id, approval, .. } = self.plan.step(step);
-        approval.as_ref().map(|approval| (self.request)(id, approval)).transpose()
-    }
-
-    /// What depends on the step may go on, after a decision if it asks for one. That holds for a failure that is tolerated
-    /// too: an approval that could not be asked for is not one that was given.
-    fn done(&mut self, step: StepIndex, request: Option<Request>) -> Result<(), EngineError> {
-        self.scheduler.done(step);
-        match request {
-            Some(request) => self.push(Event::ApprovalRequested { step: self.id(step), request: Box::new(request) }),
-            None => Ok(()),
-        }
     }
 
     /// How this process ends, if nothing is left that could happen by itself. A failure comes before a pause.
@@ -360,11 +300,12 @@ impl<R: StepRunner> Dispatcher<R> {
             let gates = self.scheduler.gates();
             if gates.is_empty() {
                 let left = self.plan.steps().find(|step| self.state.at(*step).status() == &Status::Pending);
-                let left = left.map_or_else(String::new, |step| format!("`{}` never becomes ready", self.id(step)));
+                let left = left.map(|step| self.id(Unit::whole(step)));
+                let left = left.map_or_else(String::new, |id| format!("`{id}` never becomes ready"));
                 return Err(EngineError::Stuck(left));
             }
             if self.scheduler.first_failure().is_none() && !self.scheduler.is_refused() {
-                let waiting: Vec<StepId> = gates.into_iter().map(|step| self.id(step)).collect();
+                let waiting: Vec<StepId> = gates.into_iter().map(|step| self.id(Unit::whole(step))).collect();
                 self.push(Event::RunPaused { waiting: waiting.clone() })?;
                 return Ok(Some(Finish::Paused { waiting }));
             }
@@ -396,10 +337,10 @@ impl<R: StepRunner> Dispatcher<R> {
             tokio::select! {
                 biased;
                 Some(ended) = self.attempts.join_next() => {
-                    let Ended { step, duration_ms, result } = unwrap(ended);
+                    let Ended { unit, duration_ms, result } = unwrap(ended);
                     match result {
-                        Ok(output) => self.succeeded(step, output, duration_ms)?,
-                        Err(_) => self.interrupted(step)?,
+                        Ok(output) => self.succeeded(unit, output, duration_ms)?,
+                        Err(_) => self.interrupted(unit)?,
                     }
                     self.commit()?;
                 }
@@ -411,20 +352,32 @@ impl<R: StepRunner> Dispatcher<R> {
             }
         }
         self.attempts.abort_all();
-        let plan = Arc::clone(&self.plan);
-        for step in plan.steps() {
-            if matches!(self.state.at(step).status(), Status::Running { .. }) {
-                self.interrupted(step)?;
-            }
+        for unit in self.running() {
+            self.interrupted(unit)?;
         }
         self.push(Event::RunInterrupted { signal: signal.to_string() })?;
         self.commit()?;
         Ok(Finish::Interrupted { signal })
     }
 
-    fn interrupted(&mut self, step: StepIndex) -> Result<(), EngineError> {
-        let attempt = self.state.at(step).attempts();
-        self.push(Event::StepInterrupted { step: self.id(step), attempt })
+    fn interrupted(&mut self, unit: Unit) -> Result<(), EngineError> {
+        let attempt = self.state.unit(unit).attempts();
+        self.push(Event::StepInterrupted { step: self.id(unit), attempt })
+    }
+
+    /// What runs, as far as the records say.
+    fn running(&self) -> Vec<Unit> {
+        let items = |step| {
+            (0..)
+                .zip(self.state.items_at(step).into_iter().flat_map(Items::iter))
+                .map(move |(item, (_, state))| (Unit::item(step, item), state))
+        };
+        let units = self
+            .plan
+            .steps()
+            .flat_map(|step| std::iter::once((Unit::whole(step), self.state.at(step))).chain(items(step)));
+        let running = units.filter(|(_, state)| matches!(state.status(), Status::Running { .. }));
+        running.map(|(unit, _)| unit).collect()
     }
 
     /// The run ended with an error: nothing that it started may outlive it.
@@ -458,8 +411,11 @@ impl<R: StepRunner> Dispatcher<R> {
         push(&mut self.state, &mut self.batch, event)
     }
 
-    fn id(&self, step: StepIndex) -> StepId {
-        self.plan.step(step).id.clone()
+    fn id(&self, unit: Unit) -> StepId {
+        match unit.item.zip(self.state.items_at(unit.step)) {
+            Some((item, items)) => items.id(item).clone(),
+            None => self.plan.step(unit.step).id.clone(),
+        }
     }
 }
 
@@ -498,11 +454,13 @@ fn complete_what_humans_did(
     batch: &mut Vec<Record>,
     request: &mut RequestFn,
 ) -> Result<(), EngineError> {
+    let taken = state.attempted().filter(|(_, step)| step.status() == &Status::TakenAsDone);
+    let taken: Vec<StepId> = taken.map(|(id, _)| id.clone()).collect();
+    for step in taken {
+        push(state, batch, Event::StepSkipped { step, reason: SkipReason::Human })?;
+    }
     for step in plan.steps() {
         let id = &plan.step(step).id;
-        if state.at(step).status() == &Status::TakenAsDone {
-            push(state, batch, Event::StepSkipped { step: id.clone(), reason: SkipReason::Human })?;
-        }
         let approval = plan.step(step).approval.as_ref();
         if let Some(approval) = approval.filter(|_| state.at(step).is_done() && state.at(step).gate() == Gate::None) {
             let request = request(id, approval).map_err(EngineError::Ask)?;

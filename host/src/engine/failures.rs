@@ -2,9 +2,11 @@
 
 use std::any::Any;
 
+use crate::id::StepId;
 use crate::outcome::{Failure, FailureClass};
 use crate::secret::{MissingSecret, Trouble};
 use crate::workflow::condition::ConditionError;
+use crate::workflow::fan_out::ItemsError;
 use crate::workflow::schema::Problem;
 use crate::workflow::template::RenderError;
 
@@ -63,6 +65,35 @@ pub(super) fn large_output(limit: usize) -> Box<Failure> {
             "set \"save_output\": false on the step, or let it write to a file and give out the file's name",
         ),
     )
+}
+
+/// What stands at the pointer `field` gives no items.
+pub(super) fn items(field: &str, error: &ItemsError) -> Box<Failure> {
+    let message = format!("{} ({})", error.message, place(&format!("{field}{}", error.pointer), None));
+    let (class, code) = match error.is_limit {
+        true => (FailureClass::Limit, "items"),
+        false => (FailureClass::Config, "items"),
+    };
+    Box::new(Failure { hint: error.hint.clone(), ..Failure::new(class, code, message) })
+}
+
+/// Items of the step failed: this one first, and so many in all.
+pub(super) fn failed_items((first, failure, failed): (&StepId, &Failure, usize), all: usize) -> Box<Failure> {
+    let count = if failed == 1 { format!("one of {all} items") } else { format!("{failed} of {all} items") };
+    let message = match failed {
+        1 => format!("{count} failed, `{first}`: {}", failure.message),
+        _ => format!("{count} failed, `{first}` first: {}", failure.message),
+    };
+    Box::new(Failure { hint: failure.hint.clone(), ..Failure::new(failure.class, failure.code.clone(), message) })
+}
+
+/// With this item's, the outputs are larger than an output may be.
+pub(super) fn large_outputs(limit: usize) -> Box<Failure> {
+    let message =
+        format!("the outputs of the step's items are larger than {} as JSON, so their list can't be kept", size(limit));
+    Box::new(Failure::new(FailureClass::Limit, "output-size", message).with_hint(
+        "set \"save_output\": false on the step, or let each item write to a file and give out the file's name",
+    ))
 }
 
 /// The run was stopped before the attempt did anything.

@@ -41,26 +41,27 @@ pub(super) fn finished_word(outcome: Outcome) -> &'static str {
 
 /// An event and the step it is about, for messages.
 pub(super) fn name(event: &Event) -> String {
-    let (name, step) = match event {
-        Event::RunStarted(_) => ("run_started", None),
-        Event::RunResumed { .. } => ("run_resumed", None),
-        Event::ChangesAccepted { .. } => ("changes_accepted", None),
-        Event::StepStarted { step, .. } => ("step_started", Some(step)),
-        Event::AttemptFailed { step, .. } => ("attempt_failed", Some(step)),
-        Event::StepSucceeded { step, .. } => ("step_succeeded", Some(step)),
-        Event::StepFailed { step, .. } => ("step_failed", Some(step)),
-        Event::StepSkipped { step, .. } => ("step_skipped", Some(step)),
-        Event::StepInterrupted { step, .. } => ("step_interrupted", Some(step)),
-        Event::InterruptionResolved { step, .. } => ("interruption_resolved", Some(step)),
-        Event::ApprovalRequested { step, .. } => ("approval_requested", Some(step)),
-        Event::ApprovalDecided { step, .. } => ("approval_decided", Some(step)),
-        Event::ApprovalExpired { step, .. } => ("approval_expired", Some(step)),
-        Event::ReworkRequested { step, .. } => ("rework_requested", Some(step)),
-        Event::RunPaused { .. } => ("run_paused", None),
-        Event::RunInterrupted { .. } => ("run_interrupted", None),
-        Event::RunFinished { .. } => ("run_finished", None),
+    let name = match event {
+        Event::RunStarted(_) => "run_started",
+        Event::RunResumed { .. } => "run_resumed",
+        Event::ChangesAccepted { .. } => "changes_accepted",
+        Event::StepStarted { .. } => "step_started",
+        Event::StepExpanded { .. } => "step_expanded",
+        Event::AttemptFailed { .. } => "attempt_failed",
+        Event::StepSucceeded { .. } => "step_succeeded",
+        Event::StepFailed { .. } => "step_failed",
+        Event::StepSkipped { .. } => "step_skipped",
+        Event::StepInterrupted { .. } => "step_interrupted",
+        Event::InterruptionResolved { .. } => "interruption_resolved",
+        Event::ApprovalRequested { .. } => "approval_requested",
+        Event::ApprovalDecided { .. } => "approval_decided",
+        Event::ApprovalExpired { .. } => "approval_expired",
+        Event::ReworkRequested { .. } => "rework_requested",
+        Event::RunPaused { .. } => "run_paused",
+        Event::RunInterrupted { .. } => "run_interrupted",
+        Event::RunFinished { .. } => "run_finished",
     };
-    match step {
+    match event.step() {
         Some(step) => format!("{name} of `{step}`"),
         None => name.to_owned(),
     }

@@ -23,6 +23,7 @@ pub mod approval;
 mod attempt;
 mod dispatcher;
 mod failures;
+mod fan_out;
 mod legal;
 mod output;
 pub mod resume;
@@ -32,6 +33,7 @@ mod scope;
 mod secrets;
 pub mod signals;
 mod state;
+mod unit;
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +57,7 @@ use signals::Signal;
 
 pub use approval::{CheckFn, Gate, GateState, RequestFn};
 pub use legal::IllegalRecord;
-pub use state::{End, RunState, Status, StepState};
+pub use state::{End, Items, RunState, Status, StepState};
 
 /// Why a record could not be made durable.
 pub type RecordError = Box<dyn Error + Send + Sync>;

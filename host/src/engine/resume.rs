@@ -1,5 +1,7 @@
 //! What a process that goes on with a run has to record first: pure.
 
+use std::collections::HashSet;
+
 use crate::approval::Request;
 use crate::event::{Approver, Decision, Event, Job};
 use crate::id::StepId;
@@ -7,9 +9,9 @@ use crate::outcome::Outcome;
 use crate::plan::Plan;
 
 use super::approval::Gate;
-use super::state::{End, RunState, Status};
+use super::state::{End, Items, RunState, Status, StepState};
 
-/// A step whose attempt was cut off and that may not simply run again: nobody knows how far it got.
+/// A step, or an item, whose attempt was cut off and that may not simply run again: nobody knows how far it got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterruptedStep {
     /// The step.
@@ -33,9 +35,9 @@ pub struct Resume<'a> {
     pub expired: &'a [StepId],
     /// The gates whose request is void, and what is asked for instead: before anything is approved.
     pub asked_again: &'a [(StepId, Request)],
-    /// Interrupted steps to run again (`-rerun`).
+    /// Interrupted steps and items to run again (`-rerun`); a step's name stands for all its items that were interrupted.
     pub rerun: &'a [StepId],
-    /// Interrupted steps to take as done (`-skip`).
+    /// Those to take as done (`-skip`).
     pub skip: &'a [StepId],
 }
 
@@ -61,13 +63,42 @@ pub enum ResumeError {
 
 /// The steps of the plan that someone has to decide on before the run can go on, in file order.
 pub fn check(state: &RunState, plan: &Plan) -> Vec<InterruptedStep> {
-    let steps = plan.steps().map(|step| &plan.step(step).id);
-    let undecided = steps.filter_map(|id| {
-        let step = state.step(id.as_str())?;
+    let is_undecided = |step: &StepState| {
         matches!(step.status(), Status::Running { idempotent: false } | Status::Interrupted { may_run: false })
-            .then(|| InterruptedStep { step: id.clone(), attempt: step.attempts() })
+    };
+    let units = plan.steps().flat_map(|step| {
+        let id = &plan.step(step).id;
+        let items = state.items(id.as_str()).into_iter().flat_map(Items::iter);
+        state.step(id.as_str()).map(|state| (id, state)).into_iter().chain(items)
     });
-    undecided.collect()
+    units
+        .filter(|(_, step)| is_undecided(step))
+        .map(|(id, step)| InterruptedStep { step: id.clone(), attempt: step.attempts() })
+        .collect()
+}
+
+/// The interrupted steps and items that these names are about: the name of a step stands for all its items that were.
+fn named(state: &RunState, plan: &Plan, names: &[StepId]) -> Result<Vec<StepId>, ResumeError> {
+    let is_interrupted =
+        |step: &StepState| matches!(step.status(), Status::Running { .. } | Status::Interrupted { .. });
+    let mut named: Vec<StepId> = Vec::new();
+    for name in names {
+        let step = StepId::split_item(name.as_str()).map_or(name.as_str(), |(step, _)| step);
+        let before = named.len();
+        if plan.find(step).is_some() {
+            if state.step(name.as_str()).is_some_and(is_interrupted) {
+                named.push(name.clone());
+            }
+            let items = state.items(name.as_str()).into_iter().flat_map(Items::iter);
+            named.extend(items.filter(|(_, item)| is_interrupted(item)).map(|(id, _)| id.clone()));
+        }
+        if named.len() == before {
+            return Err(ResumeError::NotInterrupted(name.clone()));
+        }
+    }
+    let mut seen = HashSet::new();
+    named.retain(|id| seen.insert(id.clone()));
+    Ok(named)
 }
 
 /// The steps whose gates this start may open, in file order: those that the run was paused for. A gate that was closed when
@@ -91,19 +122,12 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
     if matches!(state.end(), Some(End::Finished { outcome: Outcome::Succeeded, .. })) {
         return Err(ResumeError::Finished);
     }
-    let is_interrupted = |id: &StepId| {
-        let status = state.step(id.as_str()).map(super::StepState::status);
-        plan.find(id.as_str()).is_some() && matches!(status, Some(Status::Running { .. } | Status::Interrupted { .. }))
-    };
-    if let Some(step) = resume.rerun.iter().chain(resume.skip).find(|step| !is_interrupted(step)) {
-        return Err(ResumeError::NotInterrupted(step.clone()));
-    }
-    if let Some(step) = resume.rerun.iter().find(|step| resume.skip.contains(step)) {
+    let (rerun, skip) = (named(state, plan, resume.rerun)?, named(state, plan, resume.skip)?);
+    if let Some(step) = rerun.iter().find(|step| skip.contains(step)) {
         return Err(ResumeError::Both(step.clone()));
     }
     let mut undecided = check(state, plan);
-    undecided
-        .retain(|interrupted| !resume.rerun.contains(&interrupted.step) && !resume.skip.contains(&interrupted.step));
+    undecided.retain(|interrupted| !rerun.contains(&interrupted.step) && !skip.contains(&interrupted.step));
     if !undecided.is_empty() {
         return Err(ResumeError::Interrupted(undecided));
     }
@@ -113,16 +137,16 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
     events.push(Event::RunResumed { job: resume.job.clone(), shiro: resume.shiro.to_owned() });
     events.extend(
         state
-            .steps()
+            .attempted()
             .filter(|(_, step)| matches!(step.status(), Status::Running { .. }))
             .map(|(id, step)| Event::StepInterrupted { step: id.clone(), attempt: step.attempts() }),
     );
-    for (steps, rerun) in [(resume.rerun, true), (resume.skip, false)] {
-        let unique = steps.iter().enumerate().filter(|(position, step)| !steps[..*position].contains(step));
-        events.extend(unique.map(|(_, step)| Event::InterruptionResolved {
-            step: step.clone(),
+    for (steps, rerun) in [(rerun, true), (skip, false)] {
+        let approver = resume.approver;
+        events.extend(steps.into_iter().map(|step| Event::InterruptionResolved {
+            step,
             rerun,
-            approver: resume.approver.clone(),
+            approver: approver.clone(),
         }));
     }
     events.extend(

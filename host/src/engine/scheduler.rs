@@ -16,13 +16,18 @@
 //!   says. When the run has failed and nothing else is left, what is behind a gate is skipped: a failure comes before a pause.
 //! * A gate that was refused (rejected, expired) is settled, and so the run ends. Behind it only steps whose `if` says what to
 //!   do then (`rejected()`, `expired()`) are asked; `always()` does not open it. Elsewhere a refusal counts like a failure.
+//! * A step with `foreach` or `matrix` is expanded instead of started, and is active until the last of its items has ended (see
+//!   [`super::fan_out`]). A failure of one of them is one of the run at once; after the first failure in the run no further
+//!   item starts where no further step would.
 //!
-//! Where there is a choice, the step that stands first in the file comes first.
+//! Where there is a choice, the step that stands first in the file comes first, with all its items.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
+use super::fan_out::Fan;
+use super::unit::Unit;
 use crate::plan::{Plan, StepIndex};
 use crate::workflow::condition::Before;
 
@@ -35,6 +40,10 @@ pub(super) enum Decision {
         /// What went wrong with what counts as before it.
         before: Before,
     },
+    /// Make out its items, then call [`Scheduler::expanded`].
+    Expand { step: StepIndex },
+    /// None of its items runs, and none will start: say how it ended, and report that as for any active step.
+    Conclude { step: StepIndex },
     /// It is skipped: say so. It is settled already.
     Skip {
         step: StepIndex,
@@ -125,6 +134,10 @@ pub(super) struct Scheduler {
     nodes: Vec<Node>,
     decidable: BinaryHeap<Reverse<StepIndex>>,
     ready: BinaryHeap<Reverse<StepIndex>>,
+    /// The items of the steps that are being run for each of theirs. Such a step is in `ready` while one of them may start.
+    fans: BTreeMap<StepIndex, Fan>,
+    /// Steps whose items are over.
+    over: BinaryHeap<Reverse<StepIndex>>,
     /// How many steps of each stage are not settled.
     unsettled: [usize; STAGES],
     /// The steps that wait for all of the stages before, until they are released.
@@ -153,6 +166,8 @@ impl Scheduler {
             keep_going,
             decidable: BinaryHeap::new(),
             ready: BinaryHeap::new(),
+            fans: BTreeMap::new(),
+            over: BinaryHeap::new(),
             first_failure: None,
             first_refusal: None,
             refusals: Before::default(),
@@ -200,8 +215,11 @@ impl Scheduler {
         self.release_held();
     }
 
-    /// The next step that is to be evaluated or skipped, in file order. Ask until there is none before [`Self::start`].
+    /// What is to be done next about a step, in file order. Ask until there is nothing before [`Self::start`].
     pub(super) fn decide(&mut self) -> Option<Decision> {
+        if let Some(Reverse(step)) = self.over.pop() {
+            return Some(Decision::Conclude { step });
+        }
         while let Some(Reverse(step)) = self.decidable.pop() {
             let Node { phase: Phase::Decidable, cause, mut before, refused_by, gated, ended_before, .. } =
                 self.nodes[step.get()]
@@ -221,6 +239,9 @@ impl Scheduler {
             }
             if self.plan.step(step).condition.is_some() {
                 return Some(Decision::Evaluate { step, before });
+            }
+            if self.plan.step(step).fan_out.is_some() {
+                return Some(Decision::Expand { step });
             }
             self.make_ready(step);
         }
@@ -245,30 +266,107 @@ impl Scheduler {
         cause
     }
 
-    /// What a step's `if` said.
+    /// What a step's `if` said. One that is to be run for each of its items is expanded next, and not reported here.
     pub(super) fn evaluated(&mut self, step: StepIndex, runs: bool) {
         if runs { self.make_ready(step) } else { self.settle(step) }
     }
 
-    /// What [`Self::start`] would give.
-    pub(super) fn peek(&self) -> Option<StepIndex> {
-        self.ready.peek().map(|Reverse(step)| *step)
+    /// The step of what [`Self::start`] would give.
+    pub(super) fn peek(&mut self) -> Option<StepIndex> {
+        loop {
+            let Reverse(step) = *self.ready.peek()?;
+            let fan = self.fans.get_mut(&step);
+            if self.plan.step(step).fan_out.is_none() || fan.as_ref().is_some_and(|fan| fan.has_next()) {
+                return Some(step);
+            }
+            // Its items were stopped since.
+            self.ready.pop();
+            if let Some(fan) = fan {
+                fan.queued = false;
+            }
+        }
     }
 
-    /// The next step to start, in file order: it is active from now on.
-    pub(super) fn start(&mut self) -> Option<StepIndex> {
-        let Reverse(step) = self.ready.pop()?;
+    /// The next step, or item, to start, in file order: it is active from now on.
+    pub(super) fn start(&mut self) -> Option<Unit> {
+        let step = self.peek()?;
+        let Some(fan) = self.fans.get_mut(&step) else {
+            self.ready.pop();
+            self.nodes[step.get()].phase = Phase::Active;
+            return Some(Unit::whole(step));
+        };
+        let item = fan.start()?;
+        if !fan.has_next() {
+            fan.queued = false;
+            self.ready.pop();
+        }
+        Some(Unit::item(step, item))
+    }
+
+    /// An active step, or item, is ready for its next attempt.
+    pub(super) fn retry(&mut self, unit: Unit) {
+        match unit.item.zip(self.fans.get_mut(&unit.step)) {
+            Some((item, fan)) => {
+                fan.retry(item);
+                self.go_on(unit.step);
+            }
+            None => self.ready.push(Reverse(unit.step)),
+        }
+    }
+
+    /// A step that was to be expanded has these items to run. It is active from now on.
+    pub(super) fn expanded(&mut self, step: StepIndex, fan: Fan) {
         self.nodes[step.get()].phase = Phase::Active;
-        Some(step)
+        self.fans.insert(step, fan);
+        self.go_on(step);
     }
 
-    /// An active step is ready for its next attempt.
-    pub(super) fn retry(&mut self, step: StepIndex) {
-        self.ready.push(Reverse(step));
+    /// An item ended, well or well enough for what depends on the step.
+    pub(super) fn item_done(&mut self, step: StepIndex) {
+        if let Some(fan) = self.fans.get_mut(&step) {
+            fan.ended();
+        }
+        self.go_on(step);
+    }
+
+    /// An item failed, and so will the step.
+    pub(super) fn item_failed(&mut self, step: StepIndex) {
+        self.note_failure(step);
+        if let Some(fan) = self.fans.get_mut(&step).filter(|_| !self.keep_going) {
+            fan.stop();
+        }
+        self.item_done(step);
+    }
+
+    /// No further item of the step begins.
+    pub(super) fn stop_items(&mut self, step: StepIndex) {
+        if let Some(fan) = self.fans.get_mut(&step) {
+            fan.stop();
+        }
+    }
+
+    /// The next item of a step may start, or it is over, or neither.
+    fn go_on(&mut self, step: StepIndex) {
+        let Some(fan) = self.fans.get_mut(&step) else { return };
+        if fan.has_next() {
+            if !std::mem::replace(&mut fan.queued, true) {
+                self.ready.push(Reverse(step));
+            }
+        } else if fan.is_over() && !std::mem::replace(&mut fan.over, true) {
+            self.over.push(Reverse(step));
+        }
+    }
+
+    /// An active step whose items are over has not run to its end, for what happened elsewhere: it is settled, and this says
+    /// why it counts as skipped.
+    pub(super) fn abandoned(&mut self, step: StepIndex) -> Cause {
+        self.fans.remove(&step);
+        self.skip(step)
     }
 
     /// An active step ended, well or well enough for what depends on it.
     pub(super) fn done(&mut self, step: StepIndex) {
+        self.fans.remove(&step);
         if self.plan.step(step).approval.is_some() {
             self.nodes[step.get()].phase = Phase::Gate;
         } else {
@@ -278,12 +376,17 @@ impl Scheduler {
 
     /// An active step, or one that could not be evaluated, failed for good.
     pub(super) fn failed(&mut self, step: StepIndex) {
+        self.fans.remove(&step);
         self.nodes[step.get()].cause = Some(step);
+        self.note_failure(step);
+        self.settle(step);
+    }
+
+    fn note_failure(&mut self, step: StepIndex) {
         if self.first_failure.is_none() {
             self.first_failure = Some(step);
             self.stop_what_is_ready();
         }
-        self.settle(step);
     }
 
     /// Gives up the gates that are still closed: what is behind them will be skipped. For a run that has failed, or was
@@ -332,18 +435,32 @@ impl Scheduler {
         self.ready.push(Reverse(step));
     }
 
-    /// The first failure: whatever may start but has not is decided on anew.
+    /// The first failure: whatever may start but has not is decided on anew, and no further items begin.
     fn stop_what_is_ready(&mut self) {
         if self.keep_going {
             return;
         }
         for Reverse(step) in std::mem::take(&mut self.ready).into_vec() {
+            if self.fans.contains_key(&step) {
+                continue;
+            }
             if self.nodes[step.get()].phase == Phase::Active || self.asks_how_things_went(step) {
                 self.ready.push(Reverse(step));
             } else {
                 self.nodes[step.get()].phase = Phase::Decidable;
                 self.decidable.push(Reverse(step));
             }
+        }
+        let expanded: Vec<StepIndex> = self.fans.keys().copied().collect();
+        for step in expanded {
+            let goes_on = self.asks_how_things_went(step);
+            if let Some(fan) = self.fans.get_mut(&step) {
+                fan.queued = false;
+                if !goes_on {
+                    fan.stop();
+                }
+            }
+            self.go_on(step);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,8 @@ use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
 use crate::secret::{MissingSecret, Secrets};
 use crate::workflow::condition::{Before, Facts, StepFacts};
-use crate::workflow::template::{self, Path, Scope, StepLookup};
+use crate::workflow::fan_out::FanOut;
+use crate::workflow::template::{self, Item, Path, Scope, StepLookup};
 
 /// What stands for the output of a step with `"save_output": false`.
 static NOT_SAVED: LazyLock<Arc<Value>> =
@@ -67,7 +68,9 @@ impl Surroundings {
             return Ok(());
         }
         let asks_for = |name: &str| {
-            template::references(&self.plan.step(step).config).any(|reference| match &reference.path {
+            let step = self.plan.step(step);
+            let list = step.fan_out.iter().flat_map(|fan_out| template::references(&fan_out.over));
+            template::references(&step.config).chain(list).any(|reference| match &reference.path {
                 Path::Inputs(keys) => {
                     keys.first().is_none_or(|key| matches!(key, template::Key::Name(key) if key == name))
                 }
@@ -81,8 +84,13 @@ impl Surroundings {
     }
 }
 
-/// What became of a step that another one refers to, taken from the state when an attempt starts.
+/// What became of the steps that one refers to: taken from the state when it starts, and opened once for all its items.
 pub(super) struct Seen {
+    steps: Vec<SeenStep>,
+    opened: OnceLock<Result<Vec<OpenStep>, Box<Failure>>>,
+}
+
+struct SeenStep {
     step: StepIndex,
     /// With references where secrets stand; or why there is none.
     output: Result<Arc<Value>, &'static str>,
@@ -90,13 +98,42 @@ pub(super) struct Seen {
 }
 
 /// What this step's config may refer to, as things stand.
-pub(super) fn look(state: &RunState, plan: &Plan, step: StepIndex) -> Vec<Seen> {
-    let look = |&other: &StepIndex| Seen {
+pub(super) fn look(state: &RunState, plan: &Plan, step: StepIndex) -> Seen {
+    let look = |&other: &StepIndex| SeenStep {
         step: other,
         output: output(state, plan, other).ok_or_else(|| why_no_output(state.at(other))),
         approval: state.gate_at(other).and_then(|gate| gate.view()),
     };
-    plan.references(step).iter().map(look).collect()
+    Seen { steps: plan.references(step).iter().map(look).collect(), opened: OnceLock::new() }
+}
+
+impl Seen {
+    /// With the secrets that the outputs refer to. Fails when one is missing now.
+    fn open(&self, secrets: &Secrets) -> Result<&[OpenStep], Box<Failure>> {
+        let open = |seen: &SeenStep| {
+            let output = match &seen.output {
+                Ok(sealed) => Ok(secrets.open(sealed).map_err(|missing| failures::missing_secret(&missing))?),
+                Err(why) => Err(*why),
+            };
+            Ok(OpenStep { step: seen.step, output, approval: seen.approval.clone() })
+        };
+        let opened = self.opened.get_or_init(|| self.steps.iter().map(open).collect());
+        opened.as_deref().map_err(Clone::clone)
+    }
+}
+
+/// One item of a step with `foreach` or `matrix`, of the list as it is recorded.
+#[derive(Clone)]
+pub(super) struct ItemOf {
+    pub(super) index: u32,
+    pub(super) values: Arc<[Value]>,
+}
+
+impl ItemOf {
+    fn open(&self, secrets: &Secrets) -> Result<(u32, Value), Box<Failure>> {
+        let value = secrets.open(&self.values[self.index as usize]);
+        Ok((self.index, value.map_err(|missing| failures::missing_secret(&missing))?))
+    }
 }
 
 /// A step's output as later steps see it. A failure that was tolerated may have left one as well.
@@ -106,6 +143,7 @@ fn output(state: &RunState, plan: &Plan, step: StepIndex) -> Option<Arc<Value>> 
         (Status::Succeeded, _) if !plan.step(step).save_output => Some(Arc::clone(&NOT_SAVED)),
         (Status::Succeeded, Some(output)) => Some(Arc::clone(output)),
         (Status::Succeeded, None) => Some(Arc::clone(&NOTHING)),
+        (Status::Failed { tolerated: true }, Some(output)) => Some(Arc::clone(output)),
         (Status::Failed { .. }, _) => state.failure_at(step)?.output.clone().map(Arc::new),
         _ => None,
     }
@@ -128,8 +166,9 @@ fn why_no_output(step: &StepState) -> &'static str {
 pub(super) struct StepScope<'a> {
     surroundings: &'a Surroundings,
     /// Ascending by step.
-    steps: Vec<OpenStep>,
-    rework: Value,
+    steps: &'a [OpenStep],
+    fan_out: Option<&'a FanOut>,
+    item: Option<(u32, Value)>,
 }
 
 struct OpenStep {
@@ -140,24 +179,21 @@ struct OpenStep {
 
 impl<'a> StepScope<'a> {
     /// Fails when a value that the step asks for refers to a secret that is missing now.
-    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &[Seen]) -> Result<Self, Box<Failure>> {
-        let rework = surroundings.rework.clone();
+    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &'a Seen) -> Result<Self, Box<Failure>> {
         surroundings.check_inputs(step)?;
-        let open = |seen: &Seen| {
-            let output = match &seen.output {
-                Ok(sealed) => {
-                    Ok(surroundings.secrets.open(sealed).map_err(|missing| failures::missing_secret(&missing))?)
-                }
-                Err(why) => Err(*why),
-            };
-            Ok(OpenStep { step: seen.step, output, approval: seen.approval.clone() })
-        };
-        Ok(Self { surroundings, steps: seen.iter().map(open).collect::<Result<_, Box<Failure>>>()?, rework })
+        let steps = seen.open(&surroundings.secrets)?;
+        Ok(Self { surroundings, steps, fan_out: surroundings.plan.step(step).fan_out.as_deref(), item: None })
+    }
+
+    /// The same for one of the step's items.
+    pub(super) fn at_item(&mut self, item: &ItemOf) -> Result<&Self, Box<Failure>> {
+        self.item = Some(item.open(&self.surroundings.secrets)?);
+        Ok(self)
     }
 
     /// Before any step has run: sees no step.
     pub(super) fn without_steps(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, steps: Vec::new(), rework: surroundings.rework.clone() }
+        Self { surroundings, steps: &[], fan_out: None, item: None }
     }
 
     fn find(&self, id: &str) -> Option<&OpenStep> {
@@ -205,7 +241,15 @@ impl Scope for StepScope<'_> {
     }
 
     fn rework(&self) -> &Value {
-        &self.rework
+        &self.surroundings.rework
+    }
+
+    fn item(&self) -> Option<Item<'_>> {
+        self.item.as_ref().map(|(index, value)| Item { index: *index, value })
+    }
+
+    fn is_derived(&self, path: &Path) -> bool {
+        path.is_derived() || self.fan_out.is_some_and(|fan_out| fan_out.is_derived(path))
     }
 }
 
@@ -257,6 +301,6 @@ fn outcome(status: &Status) -> Option<Outcome> {
         Status::Failed { .. } => Some(Outcome::Failed),
         Status::Skipped(_) | Status::TakenAsDone => Some(Outcome::Skipped),
         Status::Interrupted { .. } => Some(Outcome::Cancelled),
-        Status::Pending | Status::Running { .. } | Status::Retrying => None,
+        Status::Pending | Status::Running { .. } | Status::Retrying | Status::Expanded => None,
     }
 }

@@ -1,19 +1,23 @@
 //! Where a run stands: the fold of its events. A live run and one read back from a journal go through the same
 //! [`RunState::apply`], and nothing else changes the state.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
+mod items;
+mod step;
 
-use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::approval::{Decided, Gate, GateState, Gates, Rework};
 use super::legal::{IllegalRecord, finished_word, may_follow, name};
+use super::unit::Unit;
 use crate::approval::{Approver, Request};
 use crate::event::{Event, Job, Record, RunStarted, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
+
+pub use items::Items;
+pub use step::{Status, StepState};
 
 /// Where a run stands after some of its records.
 #[derive(Debug, Default)]
@@ -30,6 +34,8 @@ pub struct RunState {
     ids: Vec<StepId>,
     index: HashMap<StepId, u32>,
     steps: Vec<StepState>,
+    /// Of the steps that are run for each item of a list.
+    items: HashMap<u32, Items>,
     gates: Gates,
     /// Since the last process ended, someone opened or refused a gate, or asked for rework: something can go on.
     acted: bool,
@@ -54,47 +60,6 @@ pub enum End {
         /// The process's exit code.
         exit_code: u8,
     },
-}
-
-/// Where one step stands.
-#[derive(Clone, Debug, Default)]
-pub struct StepState {
-    status: Status,
-    attempt: u32,
-    duration_ms: u64,
-    output: Option<Arc<Value>>,
-    gate: Gate,
-}
-
-/// What became of a step.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Status {
-    /// It has not started, or a resumed run starts it anew.
-    #[default]
-    Pending,
-    /// It runs; after the end of the process, it died with it.
-    Running {
-        /// It may run again by itself.
-        idempotent: bool,
-    },
-    /// An attempt failed, and it waits for the next one.
-    Retrying,
-    /// It succeeded.
-    Succeeded,
-    /// Its last attempt failed.
-    Failed {
-        /// What depends on it goes on (`continue_on_error`).
-        tolerated: bool,
-    },
-    /// It did not run.
-    Skipped(Box<SkipReason>),
-    /// Its attempt was ended from outside.
-    Interrupted {
-        /// It may run again: it says so, or a human did.
-        may_run: bool,
-    },
-    /// A human said that it counts as done; [`SkipReason::Human`] follows.
-    TakenAsDone,
 }
 
 impl RunState {
@@ -152,14 +117,32 @@ impl RunState {
         self.ids.iter().zip(&self.steps)
     }
 
-    /// Where a step stands; `None` if neither the plan nor a record names it.
+    /// Where a step stands, or an item (`STEP[INDEX]`); `None` if neither the plan nor a record names it.
     pub fn step(&self, id: &str) -> Option<&StepState> {
-        self.index.get(id).map(|&index| &self.steps[index as usize])
+        match StepId::split_item(id) {
+            Some((step, item)) => self.items(step)?.get(item),
+            None => self.index.get(id).map(|&index| &self.steps[index as usize]),
+        }
     }
 
-    /// Why a step failed.
+    /// The items of a step, once it was made out what they are.
+    pub fn items(&self, id: &str) -> Option<&Items> {
+        self.items.get(self.index.get(id)?)
+    }
+
+    /// All that has attempts: every step, and after it its items.
+    pub fn attempted(&self) -> impl Iterator<Item = (&StepId, &StepState)> {
+        (0..).zip(self.steps()).flat_map(|(index, step)| {
+            std::iter::once(step).chain(self.items.get(&index).into_iter().flat_map(Items::iter))
+        })
+    }
+
+    /// Why a step, or an item, failed.
     pub fn failure(&self, id: &str) -> Option<&Failure> {
-        self.failures.get(self.index.get(id)?).map(|failure| &**failure)
+        match StepId::split_item(id) {
+            Some((step, item)) => self.items(step)?.failure(item),
+            None => self.failures.get(self.index.get(id)?).map(|failure| &**failure),
+        }
     }
 
     /// The last decision on a step's gate, once it is open.
@@ -214,6 +197,18 @@ impl RunState {
         &self.steps[step.get()]
     }
 
+    /// Where a step of the plan, or an item of one that has some, stands.
+    pub(super) fn unit(&self, unit: Unit) -> &StepState {
+        match unit.item.zip(self.items_at(unit.step)) {
+            Some((item, items)) => items.get(item).expect("the item is one of its list"),
+            None => self.at(unit.step),
+        }
+    }
+
+    pub(super) fn items_at(&self, step: StepIndex) -> Option<&Items> {
+        self.items.get(&(step.get() as u32))
+    }
+
     pub(super) fn failure_at(&self, step: StepIndex) -> Option<&Failure> {
         self.failures.get(&(step.get() as u32)).map(|failure| &**failure)
     }
@@ -256,6 +251,12 @@ impl RunState {
             Event::RunResumed { job, .. } => self.resume(job),
             Event::ChangesAccepted { digests, .. } => {
                 if let Some(started) = &mut self.started {
+                    for (&index, items) in &mut self.items {
+                        let id = &self.ids[index as usize];
+                        if started.digests.steps.get(id) != digests.steps.get(id) {
+                            items.make_stale();
+                        }
+                    }
                     started.digests = digests.clone();
                 }
                 for index in self.gates.forget_pauses() {
@@ -277,12 +278,8 @@ impl RunState {
             Event::ReworkRequested { step, again, note, approver, .. } => {
                 return self.rework_from(step, again, note, approver);
             }
-            Event::StepStarted { step, .. } if self.gates.check_start(step).is_err() => {
-                let gate = self.gates.check_start(step).err().and_then(|gate| self.ids.get(gate as usize));
-                let gate = gate.map_or("", StepId::as_str);
-                return Err(format!("it must not start before the approval after `{gate}` is given"));
-            }
             Event::StepStarted { step, .. }
+            | Event::StepExpanded { step, .. }
             | Event::AttemptFailed { step, .. }
             | Event::StepSucceeded { step, .. }
             | Event::StepFailed { step, .. }
@@ -292,11 +289,28 @@ impl RunState {
             | Event::ApprovalRequested { step, .. }
             | Event::ApprovalDecided { step, .. }
             | Event::ApprovalExpired { step, .. } => {
-                let index = self.index_of(step);
-                return self.apply_to_step(index, record);
+                let (id, item) = StepId::split_item(step.as_str()).unzip();
+                if matches!(record.event, Event::StepStarted { .. } | Event::StepExpanded { .. }) {
+                    self.check_gates(id.unwrap_or(step.as_str()))?;
+                }
+                return match id.zip(item) {
+                    Some((id, item)) => self.apply_to_item(id, item, &record.event),
+                    None => {
+                        let index = self.index_of(step);
+                        self.apply_to_step(index, record)
+                    }
+                };
             }
         }
         Ok(())
+    }
+
+    /// Nothing starts behind a gate that is closed.
+    fn check_gates(&self, step: &str) -> Result<(), String> {
+        self.gates.check_start(step).map_err(|gate| {
+            let gate = self.ids.get(gate as usize).map_or("", StepId::as_str);
+            format!("it must not start before the approval after `{gate}` is given")
+        })
     }
 
     fn work_of(&mut self, job: &Job) {
@@ -315,7 +329,7 @@ impl RunState {
         self.first_failure = None;
         for (index, step) in (0..).zip(&mut self.steps) {
             let again = match &step.status {
-                Status::Failed { tolerated: false } | Status::Retrying => true,
+                Status::Failed { tolerated: false } | Status::Retrying | Status::Expanded => true,
                 Status::Skipped(reason) => {
                     use SkipReason::{Dependency, EarlierFailure, Refused};
                     matches!(**reason, Dependency(_) | EarlierFailure | Refused(_))
@@ -325,6 +339,12 @@ impl RunState {
             if again {
                 *step = StepState::default();
                 self.failures.remove(&index);
+            }
+            if let (Some(items), Status::Pending) = (self.items.get_mut(&index), &step.status) {
+                items.resume();
+                if !items.is_stale() {
+                    step.go_on_expanded();
+                }
             }
         }
     }
@@ -342,7 +362,12 @@ impl RunState {
             if self.gate(id.as_str()).is_some_and(|gate| gate.standing().is_refused()) {
                 return Err(format!("the approval after `{id}` was refused already"));
             }
-            if self.step(id.as_str()).is_some_and(|step| matches!(step.status, Status::Running { .. })) {
+            if StepId::split_item(id.as_str()).is_some() {
+                return Err(format!("`{id}` is an item: a step is done again as a whole"));
+            }
+            let is_running = |step: &StepState| matches!(step.status, Status::Running { .. });
+            let mut items = self.items(id.as_str()).into_iter().flat_map(Items::iter);
+            if self.step(id.as_str()).is_some_and(is_running) || items.any(|(_, item)| is_running(item)) {
                 return Err(format!("`{id}` is running"));
             }
         }
@@ -356,6 +381,7 @@ impl RunState {
         for id in again {
             let index = self.index_of(id);
             self.steps[index as usize] = StepState::default();
+            self.items.remove(&index);
             self.failures.remove(&index);
             self.gates.void(index);
         }
@@ -384,37 +410,15 @@ impl RunState {
         let keeps_output = self.keeps_output(index);
         let step = &mut self.steps[index as usize];
         match &record.event {
-            Event::StepStarted { attempt, idempotent, .. } => step.start(*attempt, *idempotent)?,
-            Event::AttemptFailed { attempt, .. } => {
-                step.end_attempt(*attempt)?;
-                step.status = Status::Retrying;
+            Event::StepExpanded { items, .. } => {
+                step.expand()?;
+                let id = &self.ids[index as usize];
+                let items = match self.items.remove(&index) {
+                    Some(before) => before.renewed(id, items),
+                    None => Items::new(id, items),
+                };
+                self.items.insert(index, items);
             }
-            Event::StepSucceeded { attempt, output, duration_ms, .. } => {
-                step.end_attempt(*attempt)?;
-                step.status = Status::Succeeded;
-                step.duration_ms = *duration_ms;
-                step.output = (keeps_output && !output.is_null()).then(|| Arc::new(output.clone()));
-            }
-            Event::StepFailed { attempt, failure, duration_ms, tolerated, .. } => {
-                step.end_attempt(*attempt)?;
-                step.status = Status::Failed { tolerated: *tolerated };
-                step.duration_ms = *duration_ms;
-                self.failures.insert(index, Box::new(failure.clone()));
-                if !tolerated {
-                    self.first_failure.get_or_insert(index);
-                }
-            }
-            Event::StepSkipped { reason, .. } => step.skip(reason)?,
-            Event::StepInterrupted { attempt, .. } => {
-                let idempotent = step.status == Status::Running { idempotent: true };
-                step.end_attempt(*attempt)?;
-                step.status = Status::Interrupted { may_run: idempotent };
-            }
-            Event::InterruptionResolved { rerun, .. } => match step.status {
-                Status::Interrupted { .. } if *rerun => step.status = Status::Interrupted { may_run: true },
-                Status::Interrupted { .. } => step.status = Status::TakenAsDone,
-                _ => return Err(format!("it {}, so there is nothing to decide", step.status)),
-            },
             Event::ApprovalRequested { request, .. } => {
                 if !step.is_done() {
                     return Err(format!("it {}", step.status));
@@ -427,13 +431,33 @@ impl RunState {
                 self.acted |= self.end.is_some() && step.gate != Gate::Waiting;
             }
             Event::ApprovalExpired { request, .. } => step.gate = self.gates.expire(index, record.at, request)?,
-            Event::RunStarted(_)
-            | Event::RunResumed { .. }
-            | Event::ChangesAccepted { .. }
-            | Event::ReworkRequested { .. }
-            | Event::RunPaused { .. }
-            | Event::RunInterrupted { .. }
-            | Event::RunFinished { .. } => {}
+            event => {
+                match self.items.get_mut(&index).filter(|_| step.status == Status::Expanded) {
+                    Some(items) => step.end_expanded(items, event, keeps_output)?,
+                    None => step.take_in(event, keeps_output)?,
+                }
+                if let Event::StepFailed { failure, tolerated, .. } = event {
+                    self.failures.insert(index, Box::new(failure.clone()));
+                    if !tolerated {
+                        self.first_failure.get_or_insert(index);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What happened to an item (from 0) of a step.
+    fn apply_to_item(&mut self, step: &str, item: u32, event: &Event) -> Result<(), String> {
+        let no_items = || format!("nothing says what the items of `{step}` are");
+        let index = *self.index.get(step).ok_or_else(no_items)?;
+        let keeps_output = self.keeps_output(index);
+        let is_open = self.steps[index as usize].status == Status::Expanded;
+        let items = self.items.get_mut(&index).ok_or_else(no_items)?;
+        items.take_in(item, event, is_open, keeps_output)?;
+        if let Event::StepFailed { tolerated: false, .. } = event {
+            // The run has failed from now on, whatever fails while the step's other items end.
+            self.first_failure.get_or_insert(index);
         }
         Ok(())
     }
@@ -443,99 +467,5 @@ impl RunState {
             None => true,
             Some(plan) => (index as usize) < plan.len() && plan.is_referenced(StepIndex::new(index as usize)),
         }
-    }
-}
-
-impl StepState {
-    /// What became of it.
-    pub fn status(&self) -> &Status {
-        &self.status
-    }
-
-    /// How often it was tried in the last process that tried it.
-    pub fn attempts(&self) -> u32 {
-        self.attempt
-    }
-
-    /// How long its last attempt took, in milliseconds; 0 while it has not ended.
-    pub fn duration_ms(&self) -> u64 {
-        self.duration_ms
-    }
-
-    /// Its output as the journal has it, with references where secrets stand; `None` if there is none or nothing asks for it.
-    pub fn output(&self) -> Option<&Arc<Value>> {
-        self.output.as_ref()
-    }
-
-    /// Whether something waits for a human.
-    pub fn gate(&self) -> Gate {
-        self.gate
-    }
-
-    /// It ended, and what depends on it may go on, but for its gate.
-    pub fn is_done(&self) -> bool {
-        match &self.status {
-            Status::Succeeded | Status::Failed { tolerated: true } => true,
-            Status::Skipped(reason) => **reason == SkipReason::Human,
-            _ => false,
-        }
-    }
-
-    fn start(&mut self, attempt: u32, idempotent: bool) -> Result<(), String> {
-        let (expected, may) = match &self.status {
-            Status::Pending | Status::Interrupted { may_run: true } => (1, true),
-            Status::Skipped(reason) => (1, **reason == SkipReason::Condition),
-            Status::Retrying => (self.attempt + 1, true),
-            _ => (0, false),
-        };
-        if !may {
-            return Err(format!("it {}", self.status));
-        }
-        if attempt != expected {
-            return Err(format!("its next attempt is {expected}, not {attempt}"));
-        }
-        self.status = Status::Running { idempotent };
-        self.attempt = attempt;
-        self.duration_ms = 0;
-        Ok(())
-    }
-
-    fn end_attempt(&self, attempt: u32) -> Result<(), String> {
-        match self.status {
-            Status::Running { .. } if attempt == self.attempt => Ok(()),
-            Status::Running { .. } => Err(format!("attempt {} runs, not {attempt}", self.attempt)),
-            _ => Err(format!("it {}", self.status)),
-        }
-    }
-
-    fn skip(&mut self, reason: &SkipReason) -> Result<(), String> {
-        let may = match &self.status {
-            Status::Pending | Status::Interrupted { may_run: true } => *reason != SkipReason::Human,
-            Status::Skipped(earlier) => **earlier == SkipReason::Condition && *reason != SkipReason::Human,
-            Status::TakenAsDone => *reason == SkipReason::Human,
-            _ => false,
-        };
-        if !may {
-            return Err(format!("it {}", self.status));
-        }
-        self.status = Status::Skipped(Box::new(reason.clone()));
-        Ok(())
-    }
-}
-
-/// Reads after "the step", e.g. "has succeeded already".
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "has not started",
-            Self::Running { .. } => "is running",
-            Self::Retrying => "waits for its next attempt",
-            Self::Succeeded => "has succeeded already",
-            Self::Failed { .. } => "has failed already",
-            Self::Skipped(_) => "was skipped",
-            Self::Interrupted { may_run: true } => "was interrupted",
-            Self::Interrupted { may_run: false } => "was interrupted, and nobody has said what to do about it",
-            Self::TakenAsDone => "was taken as done",
-        })
     }
 }

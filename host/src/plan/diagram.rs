@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Plan, StepIndex};
+use crate::workflow::fan_out::Kind;
 
 /// What a picture is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,12 @@ impl Plan {
         let step = self.step(index);
         let waits = step.approval.is_some();
         // Ids and types are made of characters that neither language has a use for; numbers are no words of theirs.
-        let (number, id, kind) = (index.get(), &step.id, &step.step_type);
+        let of_items = match step.fan_out.as_ref().map(|fan_out| fan_out.kind) {
+            Some(Kind::Foreach) => ", for each item",
+            Some(Kind::Matrix) => ", for each of a matrix",
+            None => "",
+        };
+        let (number, id, kind) = (index.get(), &step.id, format!("{}{of_items}", step.step_type));
         // Writing to a string can't fail.
         let _ = match (language, waits) {
             (Diagram::Mermaid, false) => writeln!(text, "  s{number}[\"{id}<br>{kind}\"]"),
@@ -119,6 +125,18 @@ mod tests {
             "flowchart TD\n  s0[\"end<br>print\"]\n  s1[\"build<br>shell\"]\n  \
              s2{{\"ask<br>slack.notify, then approval\"}}\n  s1 --> s0\n  s2 --> s0\n  s1 -.-> s2\n"
         );
+    }
+
+    #[test]
+    fn steps_that_run_for_each_item_say_so() {
+        let text = json!({ "name": "w", "steps": [
+            { "id": "a", "type": "print", "foreach": [1] },
+            { "id": "b", "type": "print", "matrix": { "os": [1] }, "pause": true }
+        ] });
+        let (workflow, _) = parse(&Source::from_text("w.json", text.to_string()));
+        let picture = Plan::build(workflow.expect("a workflow")).expect("a plan").diagram(Diagram::Dot);
+        assert!(picture.contains("\"a\\nprint, for each item\""), "{picture}");
+        assert!(picture.contains("\"b\\nprint, for each of a matrix, then approval\""), "{picture}");
     }
 
     #[test]

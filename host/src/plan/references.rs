@@ -45,12 +45,17 @@ pub(super) fn find(
                 problems.push(problem);
             }
         };
-        for reference in template::references(&step.config) {
-            let place = || Place::within(format!("{}{}", step.pointer("config"), reference.pointer), reference.offset);
+        let of_items = step.fan_out.iter().map(|fan_out| (fan_out.kind.field(), &fan_out.over));
+        let parts = of_items.chain([("config", &step.config)]);
+        for (field, reference) in
+            parts.flat_map(|(field, part)| template::references(part).map(move |one| (field, one)))
+        {
+            let place = || Place::within(format!("{}{}", step.pointer(field), reference.pointer), reference.offset);
             match &reference.path {
                 Path::Step { id, .. } => found(id, AsksFor::Output, place()),
                 Path::Approval { step, .. } => found(step, AsksFor::Approval, place()),
                 Path::Inputs(_) | Path::Env(_) | Path::RunId | Path::WorkflowName | Path::Rework(_) => {}
+                Path::Item(_) | Path::Index | Path::Matrix(_) => {}
             }
         }
         if let Some(condition) = &step.condition {

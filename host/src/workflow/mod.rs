@@ -11,6 +11,7 @@
 pub mod condition;
 pub mod digest;
 pub mod duration;
+pub mod fan_out;
 pub mod form;
 pub mod inputs;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod model;
 mod parse;
 pub mod schema;
 pub mod settings;
+pub mod size;
 pub mod source;
 pub mod suggest;
 pub mod template;

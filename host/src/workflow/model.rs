@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
+use super::fan_out::FanOut;
 use crate::approval::Rule;
 use crate::capability::Permissions;
 use crate::id::{Digest, StepId, StepType};
@@ -111,6 +112,8 @@ pub struct Step {
     pub depends_on: Vec<StepId>,
     /// `if`. `None` means `success()`; a step of `finally` always has one.
     pub condition: Option<Condition>,
+    /// `foreach` or `matrix`: it is run once for each of these items.
+    pub fan_out: Option<Arc<FanOut>>,
     /// How long one attempt may take; `None` for the step type's default.
     pub timeout: Option<Duration>,
     /// When and how often it is tried again.

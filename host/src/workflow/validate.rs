@@ -1,6 +1,8 @@
 //! What can be said about a workflow once its step types are known, before anything runs. How steps hang together (cycles,
 //! who may refer to whose output) is the plan's business.
 
+mod items;
+
 use std::collections::HashMap;
 
 use super::model::{Input, Step, Workflow};
@@ -62,6 +64,7 @@ pub fn validate(workflow: &Workflow, types: &StepTypes) -> Vec<Diagnostic> {
                 problems.push(unknown_type(step, near, &types.places));
             }
         }
+        items::check(step, &mut problems);
         check_condition(workflow, step, &mut problems);
     }
     problems
@@ -147,6 +150,7 @@ fn check_default_templates(default: &serde_json::Value, base: &str, problems: &m
             Path::Step { .. } => "a step's output",
             Path::Approval { .. } => "an approval",
             Path::Rework(_) => "what is to be done again",
+            Path::Item(_) | Path::Index | Path::Matrix(_) => "an item",
             Path::Env(_) | Path::RunId | Path::WorkflowName => continue,
         };
         let place = Place::within(format!("{base}{}", reference.pointer), reference.offset);

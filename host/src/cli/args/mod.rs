@@ -207,11 +207,11 @@ pub struct RunArgs {
     #[arg(long, conflicts_with = "fresh")]
     pub no_approve: bool,
 
-    /// Run this interrupted step again. May be given several times.
+    /// Run this interrupted step, or item (STEP[INDEX]) of one, again. May be given several times.
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub rerun: Vec<String>,
 
-    /// Take this interrupted step as done. May be given several times.
+    /// Take this interrupted step, or item (STEP[INDEX]) of one, as done. May be given several times.
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub skip: Vec<String>,
 

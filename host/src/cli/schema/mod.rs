@@ -158,6 +158,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_step_is_run_for_is_a_list_or_a_template() {
+        let validator = validator();
+        let valid = |more: Value| {
+            let mut step = json!({ "id": "x", "type": "broken" });
+            step.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            validator.is_valid(&json!({ "name": "w", "steps": [step] }))
+        };
+        for right in [
+            json!({ "foreach": [1, "two"], "max_parallel": 2 }),
+            json!({ "foreach": "{{steps.a.list}}", "matrix": null }),
+            json!({ "matrix": { "os": ["linux"], "v": "{{inputs.v}}", "exclude": [{ "os": "linux" }] } }),
+        ] {
+            assert!(valid(right.clone()), "{right}");
+        }
+        for wrong in [
+            json!({ "foreach": "a" }),
+            json!({ "foreach": {} }),
+            json!({ "matrix": [] }),
+            json!({ "matrix": {} }),
+            json!({ "matrix": { "os": "linux" } }),
+            json!({ "max_parallel": 0 }),
+        ] {
+            assert!(!valid(wrong.clone()), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_a_config_refers_to_is_found_in_the_whole() {
         let description = |config: Value| -> Description {
             serde_json::from_value(json!({ "name": "a", "version": "1", "summary": "A.", "config_schema": config }))

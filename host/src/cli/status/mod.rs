@@ -1,6 +1,7 @@
 //! `shiro status`: where the runs stand whose state is here.
 
 mod gates;
+mod items;
 
 use std::io::Write;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::cli::args::state::StateStore;
 use crate::cli::ci::Environment;
 use crate::cli::error::{CliError, STATE, USAGE};
 use crate::cli::store;
-use crate::engine::{End, Gate, RunState, Status};
+use crate::engine::{End, Gate, RunState, Status, StepState};
 use crate::id::StepId;
 use crate::journal::{JournalError, Loaded, Store};
 use crate::outcome::Outcome;
@@ -157,27 +158,37 @@ fn step_word(status: &Status) -> &'static str {
         Status::Pending => "pending",
         Status::Running { .. } | Status::Interrupted { .. } => "interrupted",
         Status::Retrying => "retrying",
+        Status::Expanded => "unfinished",
         Status::Succeeded => "succeeded",
         Status::Failed { .. } => "failed",
         Status::Skipped(_) | Status::TakenAsDone => "skipped",
     }
 }
 
+/// Of a step, or an item.
+fn step_document(state: &RunState, id: &StepId, step: &StepState) -> Value {
+    let mut document = json!({
+        "id": id,
+        "status": step_word(step.status()),
+        "attempts": step.attempts(),
+        "duration_ms": step.duration_ms(),
+    });
+    if let Some(failure) = state.failure(id.as_str()) {
+        document["failure"] = json!({ "code": failure.code, "message": failure.message, "hint": failure.hint });
+    }
+    document
+}
+
 fn document(run: &Run, state: &RunState) -> Value {
     let steps: Vec<Value> = state
         .steps()
         .map(|(id, step)| {
-            let mut document = json!({
-                "id": id,
-                "status": step_word(step.status()),
-                "attempts": step.attempts(),
-                "duration_ms": step.duration_ms(),
-            });
+            let mut document = step_document(state, id, step);
             if step.gate() == Gate::Waiting {
                 document["waiting"] = json!(true);
             }
-            if let Some(failure) = state.failure(id.as_str()) {
-                document["failure"] = json!({ "code": failure.code, "message": failure.message, "hint": failure.hint });
+            if let Some(items) = state.items(id.as_str()) {
+                document["items"] = items.iter().map(|(id, item)| step_document(state, id, item)).collect();
             }
             document
         })
@@ -234,6 +245,9 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         if step.duration_ms() > 0 {
             write!(out, ", {}", humantime::format_duration(Duration::from_millis(step.duration_ms())))?;
         }
+        if let Some(items) = state.items(id.as_str()) {
+            write!(out, ", {} of {} items done", items.done(), items.len())?;
+        }
         if step.gate() == Gate::Waiting {
             write!(out, ", waits for an approval")?;
         }
@@ -241,6 +255,7 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         if let Some(failure) = state.failure(id.as_str()) {
             writeln!(out, "  {:width$}  {}", "", failure.message.replace('\n', " "))?;
         }
+        items::show(state, id, width, out)?;
     }
     for id in pending {
         writeln!(out, "  {id:width$}  pending")?;

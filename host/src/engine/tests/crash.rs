@@ -19,6 +19,8 @@ struct RandomStep {
     ms: u64,
     transient_failures: u64,
     pure: bool,
+    /// How many items it has, and at most how many at once.
+    items: Option<(usize, usize)>,
 }
 
 fn random_step() -> impl Strategy<Value = RandomStep> {
@@ -38,10 +40,24 @@ fn random_step() -> impl Strategy<Value = RandomStep> {
         0_u64..4,
         prop_oneof![4 => Just(0_u64), 1 => 1_u64..3],
         any::<bool>(),
+        prop::option::weighted(0.3, (0_usize..4, 1_usize..3)),
     )
-        .prop_map(|(depends_on, fails, tolerated, pause, (condition, finally), ms, transient_failures, pure)| {
-            RandomStep { depends_on, fails, tolerated, pause, condition, finally, ms, transient_failures, pure }
-        })
+        .prop_map(
+            |(depends_on, fails, tolerated, pause, (condition, finally), ms, transient_failures, pure, items)| {
+                RandomStep {
+                    depends_on,
+                    fails,
+                    tolerated,
+                    pause,
+                    condition,
+                    finally,
+                    ms,
+                    transient_failures,
+                    pure,
+                    items,
+                }
+            },
+        )
 }
 
 fn steps(random: &[RandomStep]) -> Value {
@@ -61,6 +77,7 @@ fn steps(random: &[RandomStep]) -> Value {
             config["fail"] = json!({ "transient": true });
             config["failures"] = step.transient_failures.into();
         }
+        let items = step.items;
         let mut step = json!({
             "id": format!("s{position}"), "type": if step.pure { "pure" } else { "fake" }, "depends_on": depends_on, "continue_on_error": step.tolerated,
             "pause": step.pause && !finally,
@@ -72,6 +89,11 @@ fn steps(random: &[RandomStep]) -> Value {
         }
         if finally {
             step["finally"] = true.into();
+        }
+        if let Some((items, at_once)) = items {
+            step["foreach"] = (0..items).collect();
+            step["max_parallel"] = at_once.into();
+            step["config"]["item"] = "{{item}}".into();
         }
         step
     };
@@ -103,13 +125,14 @@ pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
     let mut state = RunState::for_plan(Arc::clone(plan));
     for record in world.records() {
         if let Event::StepStarted { step, .. } = &record.event {
-            let step = plan.find(step.as_str()).unwrap();
+            let step = StepId::split_item(step.as_str()).map_or(step.as_str(), |(step, _)| step);
+            let step = plan.find(step).unwrap();
             let mut before = plan.dependencies(step).to_vec();
             let all = plan.steps().filter(|other| plan.is_finally(step) && !plan.is_finally(*other));
             for other in before.iter().copied().chain(all).collect::<Vec<_>>().iter() {
                 let status = state.at(*other).status();
                 prop_assert!(
-                    !matches!(status, Status::Pending | Status::Running { .. } | Status::Retrying),
+                    !matches!(status, Status::Pending | Status::Running { .. } | Status::Retrying | Status::Expanded),
                     "{:?} started while {:?} {}",
                     plan.step(step).id,
                     plan.step(*other).id,
@@ -122,6 +145,19 @@ pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
             }
         }
         state.apply(&record).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        check_items(plan, &state)?;
+    }
+    Ok(())
+}
+
+/// No more of a step's items are begun and not ended than it says, and of a step that is done all are.
+fn check_items(plan: &Plan, state: &RunState) -> Result<(), TestCaseError> {
+    for step in plan.steps() {
+        let Some(items) = state.items_at(step) else { continue };
+        let most = plan.step(step).fan_out.as_ref().and_then(|fan_out| fan_out.max_parallel).unwrap_or(usize::MAX);
+        let begun = items.iter().filter(|(_, item)| matches!(item.status(), Status::Running { .. } | Status::Retrying));
+        prop_assert!(begun.count() <= most, "more than {most} items of {:?}", plan.step(step).id);
+        prop_assert!(!state.at(step).is_done() || items.done() == items.len());
     }
     Ok(())
 }
@@ -165,7 +201,9 @@ proptest! {
         world.options.jobs = jobs;
         block_on(to_the_end(&mut world, &crashes));
         check_journal(&world)?;
-        let ended = world.statuses().iter().all(|status| !status.ends_with("pending") && !status.ends_with("running"));
+        // Of a step that failed, items may be left.
+        let is_left = |status: &String| status.ends_with("pending") && !status.contains('[');
+        let ended = world.statuses().iter().all(|status| !is_left(status) && !status.ends_with("running"));
         prop_assert!(ended, "{:?}", world.statuses());
     }
 }

@@ -2,6 +2,7 @@
 
 mod approval;
 mod crash;
+mod items;
 mod resume;
 mod run;
 mod scheduler;
@@ -29,6 +30,7 @@ use crate::workflow::model::{Approval, Step};
 ///
 /// * `output`: what the step gives out.
 /// * `fail`: the class, code and so on of its failure; `failures`: only that many attempts fail.
+/// * `fail_if`: it fails if its `item` is this.
 /// * `ms`: how long it takes. `stubborn`: also when it is told to stop.
 /// * `write`, `panic`: text.
 #[derive(Default)]
@@ -37,6 +39,8 @@ pub(super) struct FakeRunner {
     pub(super) log: Mutex<Vec<String>>,
     pub(super) requests: Mutex<Vec<(String, Value)>>,
     running: AtomicUsize,
+    /// What made steps fail has been mended.
+    pub(super) all_is_well: bool,
     pub(super) most_at_once: AtomicUsize,
 }
 
@@ -76,7 +80,10 @@ impl StepRunner for FakeRunner {
             panic!("{text}");
         }
         let failures = config.get("failures").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        match config.get("fail") {
+        let fails = config.get("fail_if").is_some_and(|bad| config.get("item") == Some(bad));
+        let no = json!({});
+        let fail = config.get("fail").filter(|fail| fail.is_object()).or_else(|| fails.then_some(&no));
+        match fail.filter(|_| !self.all_is_well) {
             Some(fail) if u64::from(request.attempt) <= failures => {
                 let mut failure = json!({ "class": "step", "transient": false, "code": "no", "message": "it said no" });
                 failure.as_object_mut().unwrap().extend(fail.as_object().unwrap().clone());
@@ -246,15 +253,15 @@ impl World {
         })
     }
 
-    /// Each step's status, in file order, as `id: status`.
+    /// Each step's status, in file order, as `id: status`, and after it those of its items.
     pub(super) fn statuses(&self) -> Vec<String> {
         let state = self.state();
-        let status = |step| {
-            let id = &self.plan.step(step).id;
+        let status = |id: &StepId| {
             let status = state.step(id.as_str()).map_or("pending".to_owned(), |step| match step.status() {
                 Status::Pending => "pending".into(),
                 Status::Running { .. } => "running".into(),
                 Status::Retrying => "retrying".into(),
+                Status::Expanded => "expanded".into(),
                 Status::Succeeded => "succeeded".into(),
                 Status::Failed { tolerated: true } => "tolerated".into(),
                 Status::Failed { tolerated: false } => "failed".into(),
@@ -270,7 +277,12 @@ impl World {
             });
             format!("{id}: {status}")
         };
-        self.plan.steps().map(status).collect()
+        let with_items = |step| {
+            let id = &self.plan.step(step).id;
+            let items = state.items(id.as_str()).into_iter().flat_map(Items::iter).map(|(id, _)| id);
+            std::iter::once(id).chain(items).map(status).collect::<Vec<_>>()
+        };
+        self.plan.steps().flat_map(with_items).collect()
     }
 
     /// The config with which the last attempt of a step was asked to run.

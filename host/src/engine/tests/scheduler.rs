@@ -1,11 +1,14 @@
 use serde_json::{Value, json};
 
+use super::super::fan_out::Fan;
 use super::super::scheduler::{Cause, Decision, Scheduler, Standing};
+use super::super::unit::Unit;
 use super::*;
 use crate::workflow::condition::{Before, Facts};
 
-/// Drives a scheduler with one step at a time. In `ends`, `id!` fails and `id~` fails but is tolerated; the rest succeeds.
-/// Gives what happened: `id` succeeded, `id!`, `id~`, `id?` (its `if` was false), `id-cause` and `id-` (skipped).
+/// Drives a scheduler with one step at a time. In `ends`, `id!` fails and `id~` fails but is tolerated; the rest succeeds. An
+/// item is `id[0]`. Gives what happened: `id` succeeded, `id!`, `id~`, `id?` (its `if` was false), `id-cause` and `id-`
+/// (skipped).
 fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
     let plan = Arc::new(plan(steps));
     let id = |step: StepIndex| plan.step(step).id.to_string();
@@ -35,14 +38,39 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
                 }
                 Decision::Evaluate { step, before } => {
                     let runs = evaluate(&plan, step, before);
-                    scheduler.evaluated(step, runs);
+                    if runs && plan.step(step).fan_out.is_some() {
+                        scheduler.expanded(step, fan(&plan, step));
+                    } else {
+                        scheduler.evaluated(step, runs);
+                    }
                     if !runs {
                         happened.push(format!("{}?", id(step)));
                     }
                 }
+                Decision::Expand { step } => scheduler.expanded(step, fan(&plan, step)),
+                Decision::Conclude { step } => {
+                    let of_item = |word: &&String| word.starts_with(&format!("{}[", id(step)));
+                    let ended = happened.iter().filter(of_item).count();
+                    if happened.iter().filter(of_item).any(|word| word.ends_with('!')) {
+                        scheduler.failed(step);
+                        happened.push(format!("{}!", id(step)));
+                    } else if ended == fan_out(&plan, step).over.as_array().map_or(0, Vec::len) {
+                        scheduler.done(step);
+                        happened.push(id(step));
+                    } else {
+                        assert_eq!(scheduler.abandoned(step), Cause::Elsewhere);
+                        happened.push(format!("{}-", id(step)));
+                    }
+                }
             }
         }
-        if let Some(step) = scheduler.start() {
+        let unit = scheduler.start();
+        if let Some(Unit { step, item: Some(item) }) = unit {
+            let name = format!("{}[{item}]", id(step));
+            let fails = ends.split(' ').any(|word| word == format!("{name}!"));
+            happened.push(if fails { format!("{name}!") } else { name });
+            if fails { scheduler.item_failed(step) } else { scheduler.item_done(step) }
+        } else if let Some(Unit { step, .. }) = unit {
             let end = |mark| ends.split(' ').any(|word| word == format!("{}{mark}", id(step)));
             if end("!") {
                 scheduler.failed(step);
@@ -307,11 +335,98 @@ fn a_step_that_waits_for_its_next_attempt_goes_on_after_a_failure() {
     let [a, b, c] = [0, 1, 2].map(|step| plan.steps().nth(step).unwrap());
     let mut scheduler = Scheduler::new(plan, false, |_| Standing::Open);
     assert_eq!(scheduler.decide(), None);
-    assert_eq!((scheduler.start(), scheduler.start()), (Some(a), Some(b)));
-    scheduler.retry(a);
+    assert_eq!((scheduler.start(), scheduler.start()), (Some(Unit::whole(a)), Some(Unit::whole(b))));
+    scheduler.retry(Unit::whole(a));
     scheduler.failed(b);
     assert_eq!(scheduler.decide(), Some(Decision::Skip { step: c, cause: Cause::Elsewhere }));
-    assert_eq!((scheduler.start(), scheduler.start()), (Some(a), None));
+    assert_eq!((scheduler.start(), scheduler.start()), (Some(Unit::whole(a)), None));
     scheduler.done(a);
     assert!(scheduler.is_complete());
+}
+
+fn fan_out(plan: &Plan, step: StepIndex) -> &crate::workflow::fan_out::FanOut {
+    plan.step(step).fan_out.as_deref().expect("it has items")
+}
+
+fn fan(plan: &Plan, step: StepIndex) -> Fan {
+    let items = fan_out(plan, step).over.as_array().map_or(0, Vec::len);
+    Fan::new(0..items as u32, fan_out(plan, step).max_parallel.unwrap_or(usize::MAX))
+}
+
+#[test]
+fn items_run_before_what_stands_later_in_the_file_and_their_step_ends_after_them() {
+    let steps = json!([
+        { "id": "a", "foreach": [1, 2] },
+        { "id": "b" },
+        { "id": "c", "foreach": [], "depends_on": ["a"] },
+        { "id": "d", "foreach": [1], "if": "true", "depends_on": ["c"] },
+    ]);
+    assert_eq!(drive(steps, "", false, ""), "a[0] a[1] a c b d[0] d");
+}
+
+#[test]
+fn after_an_item_failed_none_starts_and_what_depends_on_the_step_is_skipped() {
+    let steps = json!([
+        { "id": "a", "foreach": [1, 2, 3] },
+        { "id": "b", "depends_on": ["a"] },
+        { "id": "c" },
+        { "id": "d", "if": "failure()", "foreach": [1, 2] },
+    ]);
+    assert_eq!(drive(steps.clone(), "a[1]!", false, ""), "a[0] a[1]! a! b-a c- d[0] d[1] d");
+    assert_eq!(drive(steps, "a[1]!", true, ""), "a[0] a[1]! a[2] a! b-a c d[0] d[1] d");
+}
+
+#[test]
+fn a_failure_elsewhere_leaves_the_rest_of_the_items() {
+    let plan = Arc::new(plan(json!([
+        { "id": "a", "foreach": [1, 2, 3], "max_parallel": 1 },
+        { "id": "b" },
+        { "id": "always", "if": "always()", "foreach": [1, 2] },
+    ])));
+    let [a, b, always] = [0, 1, 2].map(StepIndex::new);
+    let mut scheduler = Scheduler::new(Arc::clone(&plan), false, |_| Standing::Open);
+    assert_eq!(scheduler.decide(), Some(Decision::Expand { step: a }));
+    scheduler.expanded(a, fan(&plan, a));
+    assert_eq!(scheduler.decide(), None);
+    assert_eq!(scheduler.start(), Some(Unit::item(a, 0)));
+    // One at once: the next step has its turn.
+    assert_eq!(scheduler.start(), Some(Unit::whole(b)));
+    scheduler.failed(b);
+    assert_eq!((scheduler.decide(), scheduler.start()), (None, None));
+    scheduler.item_done(a);
+    assert_eq!(scheduler.decide(), Some(Decision::Conclude { step: a }));
+    assert_eq!(scheduler.abandoned(a), Cause::Elsewhere);
+    assert!(matches!(scheduler.decide(), Some(Decision::Evaluate { step, .. }) if step == always));
+    scheduler.expanded(always, fan(&plan, always));
+    assert_eq!(scheduler.start(), Some(Unit::item(always, 0)));
+    scheduler.item_done(always);
+    assert_eq!(scheduler.start(), Some(Unit::item(always, 1)));
+    scheduler.item_done(always);
+    assert_eq!(scheduler.decide(), Some(Decision::Conclude { step: always }));
+    scheduler.done(always);
+    assert!(scheduler.is_complete());
+}
+
+#[test]
+fn a_failure_while_no_item_runs_ends_the_step_all_the_same() {
+    let plan = Arc::new(plan(json!([{ "id": "b" }, { "id": "a", "foreach": [1, 2] }])));
+    let [b, a] = [0, 1].map(StepIndex::new);
+    let mut scheduler = Scheduler::new(Arc::clone(&plan), false, |_| Standing::Open);
+    assert_eq!(scheduler.decide(), Some(Decision::Expand { step: a }));
+    scheduler.expanded(a, fan(&plan, a));
+    assert_eq!(scheduler.start(), Some(Unit::whole(b)));
+    scheduler.failed(b);
+    assert_eq!(scheduler.decide(), Some(Decision::Conclude { step: a }));
+    assert_eq!(scheduler.abandoned(a), Cause::Elsewhere);
+    assert!(scheduler.is_complete() && scheduler.decide().is_none());
+}
+
+#[test]
+fn items_that_were_stopped_while_they_waited_for_a_slot_do_not_start() {
+    let steps = json!([
+        { "id": "bad" },
+        { "id": "always", "if": "always()", "depends_on": ["bad"], "foreach": [1, 2, 3] },
+        { "id": "other", "if": "always()", "depends_on": ["bad"] },
+    ]);
+    assert_eq!(drive(steps, "bad! always[0]!", false, ""), "bad! always[0]! always! other");
 }

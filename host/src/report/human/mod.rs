@@ -25,6 +25,7 @@
 //! are written at once.
 
 mod ask;
+mod items;
 mod recap;
 mod run;
 mod screen;
@@ -43,6 +44,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Notice, Tell};
 use crate::id::{RunId, StepId};
 pub use ask::{Ask, to_go_on};
+pub use items::ItemsBefore;
 use run::{Run, Urgency};
 use screen::Screen;
 
@@ -94,6 +96,8 @@ pub struct Resumed {
     pub done: usize,
     /// What the gates that wait ask for.
     pub asks: Vec<(StepId, Ask)>,
+    /// The items of the steps that are being run for each of theirs.
+    pub items: Vec<ItemsBefore>,
 }
 
 /// What a [`Human`] reporter needs.

@@ -70,6 +70,8 @@ pub(super) struct Tally {
     pub(super) interrupted: HashSet<StepId>,
     pub(super) warnings: usize,
     failures: Vec<Failed>,
+    /// Further ones, which were not kept.
+    more: usize,
     outputs: Map<String, Value>,
 }
 
@@ -79,20 +81,35 @@ impl Tally {
         self.succeeded + self.failed + self.tolerated + self.skipped + self.interrupted.len()
     }
 
-    pub(super) fn add_failure(&mut self, mut failed: Failed) {
-        if failed.tolerated {
+    /// A step failed.
+    pub(super) fn count_failure(&mut self, tolerated: bool) {
+        if tolerated {
             self.tolerated += 1;
         } else {
             self.failed += 1;
         }
+    }
+
+    /// What is told of a failure, of a step or an item, at the end.
+    pub(super) fn keep_failure(&mut self, mut failed: Failed) {
         failed.failure.output = None;
         if self.failures.len() < FAILURES {
             self.failures.push(failed);
+        } else {
+            self.more += 1;
         }
     }
 
     pub(super) fn add_output(&mut self, step: &StepId, sealed: &Value) {
         self.outputs.insert(step.as_str().to_owned(), crate::secret::redact(sealed));
+    }
+
+    /// Of one of so many items: they stand in a list, `null` where there is none.
+    pub(super) fn add_item_output(&mut self, step: &str, index: u32, total: usize, sealed: &Value) {
+        let list = self.outputs.entry(step).or_insert_with(|| Value::Array(vec![Value::Null; total]));
+        if let Some(place) = list.as_array_mut().and_then(|list| list.get_mut(index as usize)) {
+            *place = crate::secret::redact(sealed);
+        }
     }
 
     /// `3 succeeded, 1 failed, 2 not started`.
@@ -130,9 +147,8 @@ impl Tally {
         for failed in &self.failures {
             write_failure(out, failed, clean, paint);
         }
-        let more = (self.failed + self.tolerated).saturating_sub(self.failures.len());
-        if more > 0 {
-            let _ = writeln!(out, "  and {}", count(more, "more failed step"));
+        if self.more > 0 {
+            let _ = writeln!(out, "  and {}", count(self.more, "more failure"));
         }
         out.push(b'\n');
     }

@@ -7,13 +7,14 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use super::ask::{Ask, to_go_on};
+use super::items::{Items, owner};
 use super::recap::{Failed, Tail, Tally};
 use super::sections::Sections;
 use super::text::{Paint, Tone, count, duration, milliseconds};
 use super::{Outputs, Resumed, Style};
 use crate::event::{Approver, Decision, Event, Level, Notice, Record, SkipReason};
 use crate::id::StepId;
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome};
 use crate::report::clean::{Clean, shortened};
 
 /// A step's lines that wait for their section take at most this much memory.
@@ -46,22 +47,22 @@ pub(super) enum Urgency {
 }
 
 pub(super) struct Run {
-    settings: Settings,
-    paint: Paint,
+    pub(super) settings: Settings,
+    pub(super) paint: Paint,
     /// For lines of steps.
     clean: Clean,
     sections: Sections,
-    running: HashMap<StepId, Running>,
+    pub(super) running: HashMap<StepId, Running>,
     /// What gates with `approval` ask for, in words.
     asks: HashMap<StepId, Ask>,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// When the first and the last event so far happened: milliseconds since 1970.
     began: Option<u64>,
     last: u64,
 }
 
 /// A step that has started and not ended.
-struct Running {
+pub(super) struct Running {
     /// By the reporter's clock.
     since: Duration,
     /// When its attempt started: milliseconds since 1970.
@@ -76,6 +77,8 @@ struct Running {
     collected: Vec<u8>,
     /// It had a section already.
     shown: bool,
+    /// It is run for each of these.
+    pub(super) items: Option<Items>,
 }
 
 impl Run {
@@ -155,31 +158,38 @@ impl Run {
     }
 
     fn step_event(&mut self, event: &Event, at: u64, now: Duration, out: &mut Vec<u8>) -> Urgency {
+        let item = event.step().and_then(|id| match owner(id) {
+            (step, Some(item)) => Some((id, step, item)),
+            _ => None,
+        });
+        if let (Some(item), false) = (item, matches!(event, Event::InterruptionResolved { .. })) {
+            return self.item_event(item, event, at, now, out);
+        }
         match event {
+            Event::StepExpanded { step, items } => self.expanded(step, items.len(), at, now, out),
             Event::StepStarted { step, attempt, .. } => self.started(step, *attempt, at, now, out),
             Event::AttemptFailed { step, attempt, failure, duration_ms, retry_in_ms } => {
                 if let Some(running) = self.running.get_mut(step) {
                     running.waits = Some(now + Duration::from_millis(*retry_in_ms));
                 }
-                self.close_section(step, false, out);
-                let failed = format!("attempt {} failed", self.attempt(step, *attempt));
-                let failed = self.paint.paint(Tone::Yellow, failed);
-                let (took, wait) = (milliseconds(*duration_ms), milliseconds(*retry_in_ms));
-                let why = self.inline(&failure.message);
-                let step = self.safe(step.as_str());
-                self.status(out, &format!("{step}: {failed} ({took}), next in {wait}: {why}"));
+                self.close_section(step.as_str(), false, out);
+                self.attempt_failed(step, *attempt, failure, *duration_ms, *retry_in_ms, out);
             }
             Event::StepSucceeded { step, output, duration_ms, .. } => {
-                self.end(step, false, out);
+                let items = self.end(step.as_str(), false, out).and_then(|running| running.items);
                 self.tally.succeeded += 1;
                 if self.settings.outputs.is_some() && !output.is_null() {
                     self.tally.add_output(step, output);
                 }
-                self.ended(step, Tone::Green, "succeeded", format_args!(" ({})", milliseconds(*duration_ms)), out);
+                let items = items.map_or_else(String::new, |items| format!(", {}", items.progress()));
+                let time = milliseconds(*duration_ms);
+                self.ended(step, Tone::Green, "succeeded", format_args!(" ({time}{items})"), out);
                 self.promote(out);
             }
             Event::StepFailed { step, attempt, failure, duration_ms, tolerated } => {
-                let tail = self.end(step, true, out);
+                let running = self.end(step.as_str(), true, out);
+                let told = running.as_ref().and_then(|running| running.items.as_ref()).is_some_and(Items::told_failure);
+                let tail = running.map(|running| running.tail).unwrap_or_default();
                 let failed = Failed {
                     step: step.clone(),
                     failure: failure.clone(),
@@ -188,21 +198,21 @@ impl Run {
                     tolerated: *tolerated,
                     tail,
                 };
-                self.failed(failed, out);
+                self.failed(failed, told, out);
                 self.promote(out);
                 return Urgency::Now;
             }
             Event::StepSkipped { step, reason } => {
                 self.tally.interrupted.remove(step);
                 self.tally.skipped += 1;
-                self.ended(step, Tone::Dim, "skipped", format_args!(": {}", self.reason(reason)), out);
+                let items = self.end(step.as_str(), true, out).and_then(|running| running.items);
+                let items = items.map_or_else(String::new, |items| format!(", {} done", items.progress()));
+                self.ended(step, Tone::Dim, "skipped", format_args!(": {}{items}", self.reason(reason)), out);
             }
             Event::StepInterrupted { step, attempt } => {
-                self.end(step, true, out);
+                self.end(step.as_str(), true, out);
                 self.tally.interrupted.insert(step.clone());
-                let step = self.safe(step.as_str());
-                let interrupted = self.paint.paint(Tone::Yellow, "interrupted");
-                let _ = writeln!(out, "{step}: {interrupted} in attempt {attempt}");
+                self.write_interrupted(step, *attempt, out);
                 self.promote(out);
                 return Urgency::Now;
             }
@@ -246,52 +256,107 @@ impl Run {
 
     fn started(&mut self, step: &StepId, attempt: u32, at: u64, now: Duration, out: &mut Vec<u8>) {
         self.tally.interrupted.remove(step);
-        let prefix = format!("{} ", self.paint.paint(Tone::Cyan, format_args!("{} |", self.safe(step.as_str()))));
-        let running = self.running.entry(step.clone()).or_insert_with(|| Running {
-            since: now,
-            at,
-            attempt,
-            waits: None,
-            prefix: prefix.into_bytes(),
-            tail: Tail::default(),
-            collected: Vec::new(),
-            shown: false,
-        });
-        running.attempt = attempt;
-        running.at = at;
-        running.waits = None;
+        let running = match self.running.remove(step) {
+            Some(running) => Running { attempt, at, waits: None, ..running },
+            None => Running { attempt, ..self.running_step(step, at, now) },
+        };
+        let running = self.running.entry(step.clone()).or_insert(running);
         running.tail.clear();
         if self.settings.style != Style::Terminal || attempt > 1 {
-            let what = match attempt {
-                1 => "started".to_owned(),
-                _ => format!("attempt {} started", self.attempt(step, attempt)),
-            };
-            self.status(out, &format!("{}: {what}", self.safe(step.as_str())));
+            self.attempt_started(step, attempt, out);
         }
     }
 
-    fn failed(&mut self, failed: Failed, out: &mut Vec<u8>) {
+    /// A step that starts now.
+    pub(super) fn running_step(&self, step: &StepId, at: u64, now: Duration) -> Running {
+        Running {
+            since: now,
+            at,
+            attempt: 1,
+            waits: None,
+            prefix: self.prefix(step),
+            tail: Tail::default(),
+            collected: Vec::new(),
+            shown: false,
+            items: None,
+        }
+    }
+
+    /// What stands before each line of a step, or an item.
+    pub(super) fn prefix(&self, step: &StepId) -> Vec<u8> {
+        format!("{} ", self.paint.paint(Tone::Cyan, format_args!("{} |", self.safe(step.as_str())))).into_bytes()
+    }
+
+    pub(super) fn attempt_started(&self, step: &StepId, attempt: u32, out: &mut Vec<u8>) {
+        let what = match attempt {
+            1 => "started".to_owned(),
+            _ => format!("attempt {} started", self.attempt(step, attempt)),
+        };
+        self.status(out, &format!("{}: {what}", self.safe(step.as_str())));
+    }
+
+    /// Another attempt follows.
+    pub(super) fn attempt_failed(
+        &self,
+        step: &StepId,
+        attempt: u32,
+        failure: &Failure,
+        duration_ms: u64,
+        retry_in_ms: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let failed = format!("attempt {} failed", self.attempt(step, attempt));
+        let failed = self.paint.paint(Tone::Yellow, failed);
+        let (took, wait) = (milliseconds(duration_ms), milliseconds(retry_in_ms));
+        let why = self.inline(&failure.message);
+        let step = self.safe(step.as_str());
+        self.status(out, &format!("{step}: {failed} ({took}), next in {wait}: {why}"));
+    }
+
+    pub(super) fn write_interrupted(&self, step: &StepId, attempt: u32, out: &mut Vec<u8>) {
+        let step = self.safe(step.as_str());
+        let interrupted = self.paint.paint(Tone::Yellow, "interrupted");
+        let _ = writeln!(out, "{step}: {interrupted} in attempt {attempt}");
+    }
+
+    pub(super) fn item_failed(&mut self, failed: Failed, out: &mut Vec<u8>) {
+        let (verb, tone, details) = self.failure_line(&failed);
+        let verb = self.paint.paint(tone, verb);
+        self.sections.close(out, self.last);
+        let _ = writeln!(out, "{}: {verb}{details}", self.safe(failed.step.as_str()));
+        self.tally.keep_failure(failed);
+    }
+
+    fn failure_line(&self, failed: &Failed) -> (&'static str, Tone, String) {
         let verb = if failed.tolerated { "failed, which is tolerated" } else { "failed" };
         let tone = if failed.tolerated { Tone::Yellow } else { Tone::Red };
         let time = milliseconds(failed.duration_ms);
-        let details = format!(" ({time}): {}", self.inline(&failed.failure.message));
+        (verb, tone, format!(" ({time}): {}", self.inline(&failed.failure.message)))
+    }
+
+    /// `told`: what it failed for was told with its items.
+    fn failed(&mut self, failed: Failed, told: bool, out: &mut Vec<u8>) {
+        let (verb, tone, details) = self.failure_line(&failed);
         let step = failed.step.clone();
-        self.tally.add_failure(failed);
+        self.tally.count_failure(failed.tolerated);
+        if !told {
+            self.tally.keep_failure(failed);
+        }
         // Never hidden, neither by quiet mode nor in another step's section.
         self.sections.close(out, self.last);
         self.write_ended(&step, tone, verb, format_args!("{details}"), out);
     }
 
     /// A step has ended: shows what it has still to show.
-    fn end(&mut self, step: &StepId, failed: bool, out: &mut Vec<u8>) -> Tail {
+    pub(super) fn end(&mut self, step: &str, failed: bool, out: &mut Vec<u8>) -> Option<Running> {
         self.close_section(step, failed, out);
-        self.running.remove(step).map(|running| running.tail).unwrap_or_default()
+        self.running.remove(step)
     }
 
     /// An attempt has ended: its output is complete.
-    fn close_section(&mut self, step: &StepId, failed: bool, out: &mut Vec<u8>) {
+    fn close_section(&mut self, step: &str, failed: bool, out: &mut Vec<u8>) {
         self.show_collected(step, failed, out);
-        if self.sections.open_step() == Some(step) {
+        if self.sections.open_step().is_some_and(|open| open.as_str() == step) {
             self.sections.close(out, self.last);
         }
     }
@@ -327,7 +392,8 @@ impl Run {
     /// A line of a step: shown now, collected for its section, or only kept for the recap.
     fn line(&mut self, step: &StepId, label: &str, line: &str, hidden: bool, out: &mut Vec<u8>) {
         let alone = self.running.len() == 1;
-        let Some(running) = self.running.get_mut(step) else {
+        let (owner, item) = owner(step);
+        let Some(running) = self.running.get_mut(owner) else {
             if !hidden {
                 let _ = write!(out, "{} | {label}", self.safe(step.as_str()));
                 self.clean.push(out, line);
@@ -335,22 +401,24 @@ impl Run {
             }
             return;
         };
-        running.tail.push(line);
-        if hidden || self.settings.quiet_steps.contains(step) && label.is_empty() {
+        let of_item = item.zip(running.items.as_mut()).and_then(|(item, items)| items.voice(item));
+        let (prefix, tail) = of_item.unwrap_or((&running.prefix, &mut running.tail));
+        tail.push(line);
+        if hidden || self.settings.quiet_steps.contains(owner) && label.is_empty() {
             return;
         }
         let sections = matches!(self.settings.style, Style::Gitlab | Style::Github);
-        let live = !sections || self.sections.open_step() == Some(step);
+        let live = !sections || self.sections.open_step().is_some_and(|open| open.as_str() == owner);
         let target = if live { &mut *out } else { &mut running.collected };
-        target.extend_from_slice(&running.prefix);
+        target.extend_from_slice(prefix);
         target.extend_from_slice(label.as_bytes());
         self.clean.push(target, line);
         target.push(b'\n');
         if !live {
             if alone && self.sections.open_step().is_none() {
-                self.open_live(step, out);
-            } else if self.running[step].collected.len() > COLLECTED {
-                self.show_collected(step, false, out);
+                self.open_live(owner, out);
+            } else if running.collected.len() > COLLECTED {
+                self.show_collected(owner, false, out);
             }
         }
     }
@@ -363,31 +431,35 @@ impl Run {
             && !running.collected.is_empty()
         {
             let step = step.clone();
-            self.open_live(&step, out);
+            self.open_live(step.as_str(), out);
         }
     }
 
-    fn open_live(&mut self, step: &StepId, out: &mut Vec<u8>) {
+    fn open_live(&mut self, step: &str, out: &mut Vec<u8>) {
+        if let Some((id, running)) = self.running.get_key_value(step) {
+            let (id, title, at) = (id.clone(), section_title(id, running.shown), running.at);
+            self.sections.open(out, &id, &title, at, false);
+            if let Some(running) = self.running.get_mut(step) {
+                running.shown = true;
+                out.append(&mut running.collected);
+            }
+        }
+    }
+
+    pub(super) fn show_collected(&mut self, step: &str, failed: bool, out: &mut Vec<u8>) {
+        let Some((id, running)) = self.running.get_key_value(step).filter(|(_, running)| !running.collected.is_empty())
+        else {
+            return;
+        };
+        let (id, title, at) = (id.clone(), section_title(id, running.shown), running.at);
+        self.sections.close(out, self.last);
+        self.sections.open(out, &id, &title, at, !failed);
         if let Some(running) = self.running.get_mut(step) {
-            let collected = std::mem::take(&mut running.collected);
-            let title = section_title(step, running.shown);
-            running.shown = true;
-            self.sections.open(out, step, &title, running.at, false);
-            out.extend_from_slice(&collected);
-        }
-    }
-
-    fn show_collected(&mut self, step: &StepId, failed: bool, out: &mut Vec<u8>) {
-        if let Some(running) = self.running.get_mut(step)
-            && !running.collected.is_empty()
-        {
-            self.sections.close(out, self.last);
-            self.sections.open(out, step, &section_title(step, running.shown), running.at, !failed);
             running.shown = true;
             out.append(&mut running.collected);
             running.collected.shrink_to(4096);
-            self.sections.close(out, self.last);
         }
+        self.sections.close(out, self.last);
     }
 
     fn resumed(&self, out: &mut Vec<u8>) {
@@ -449,9 +521,11 @@ impl Run {
             } else {
                 String::new()
             };
-            let state = match running.waits {
-                Some(until) => format!("next attempt in {}", duration(seconds(until.saturating_sub(now)))),
-                None => format!("{}{attempt}", duration(seconds(now.saturating_sub(running.since)))),
+            let since = duration(seconds(now.saturating_sub(running.since)));
+            let state = match (running.waits, &running.items) {
+                (Some(until), _) => format!("next attempt in {}", duration(seconds(until.saturating_sub(now)))),
+                (None, Some(items)) => format!("{since}, {}", items.progress()),
+                (None, None) => format!("{since}{attempt}"),
             };
             area.push(format!("{} {} {state}", self.paint.paint(Tone::Cyan, ">"), self.safe(step.as_str())));
         }
@@ -463,8 +537,13 @@ impl Run {
         area.iter().map(|row| console::truncate_str(row, width, "…").into_owned()).collect()
     }
 
+    /// What runs stands below the lines.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.settings.style == Style::Terminal
+    }
+
     /// A line of progress.
-    fn status(&self, out: &mut Vec<u8>, line: &str) {
+    pub(super) fn status(&self, out: &mut Vec<u8>, line: &str) {
         if !self.settings.quiet {
             let _ = writeln!(out, "{line}");
         }
@@ -486,7 +565,7 @@ impl Run {
         Clean { color: false, ..self.clean }
     }
 
-    fn safe<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(super) fn safe<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.plain().line_start(text)
     }
 
@@ -502,13 +581,13 @@ impl Run {
 
     /// `2 of 3`.
     fn attempt(&self, step: &StepId, attempt: u32) -> String {
-        match self.settings.attempts.get(step) {
+        match self.settings.attempts.get(owner(step).0) {
             Some(most) => format!("{attempt} of {most}"),
             None => attempt.to_string(),
         }
     }
 
-    fn reason(&self, reason: &SkipReason) -> String {
+    pub(super) fn reason(&self, reason: &SkipReason) -> String {
         match reason {
             SkipReason::Condition => "its condition is false".to_owned(),
             SkipReason::Dependency(step) => format!("`{}` did not succeed", self.safe(step.as_str())),

@@ -1,3 +1,5 @@
+mod items;
+
 use std::io;
 
 use serde_json::{Value, json};
@@ -291,7 +293,7 @@ To approve and go on: run `shiro run`
 
     let ask = Ask { words: "2 approvals; 1 missing".to_owned(), command: "shiro approve ask".to_owned(), form: false };
     let asks = vec![(StepId::new("ask"), ask)];
-    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks };
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks, items: Vec::new() };
     let story = Story::new(&["ask", "deploy"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
     story.event(decided("ask", Decision::Approved, 1));
@@ -352,7 +354,7 @@ fn a_refusal_is_told() {
 
 #[test]
 fn a_run_goes_on() {
-    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new() };
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new(), items: Vec::new() };
     let story = Story::new(&["ask", "deploy", "lost"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
     let approver = Approver::unverified(Some("alice".to_owned()), "GITLAB_USER_LOGIN");

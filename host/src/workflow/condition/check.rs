@@ -12,6 +12,8 @@ const MAX_DEPTH: usize = 64;
 const MAX_NESTED_MACROS: usize = 2;
 
 const ROOTS: &[&str] = &["inputs", "env", "steps", "approval", "rework", "run", "workflow"];
+/// In templates they are what a step with `foreach` or `matrix` is run for.
+const ITEM_NAMES: &[&str] = &["item", "index", "matrix"];
 const STATUS_FUNCTIONS: &[&str] = &["success", "failure", "always", "rejected", "expired"];
 /// These say what to do when an approval was refused.
 const REFUSAL_FUNCTIONS: &[&str] = &["rejected", "expired"];
@@ -51,6 +53,8 @@ pub(super) struct Checked {
     pub references: References,
     pub admits_failure: bool,
     pub admits_refusal: bool,
+    /// The steps of which `steps.ID.output` is asked for.
+    pub whole_outputs: Vec<String>,
 }
 
 /// Checks the expression and makes presence tests on `env` ask for the variables that exist.
@@ -61,7 +65,12 @@ pub(super) fn check(text: &str, source: &SourceInfo, expression: &mut IdedExpr) 
         locals: Vec::new(),
         macros: 0,
         depth: 0,
-        checked: Checked { references: References::default(), admits_failure: false, admits_refusal: false },
+        checked: Checked {
+            references: References::default(),
+            admits_failure: false,
+            admits_refusal: false,
+            whole_outputs: Vec::new(),
+        },
     };
     walk.expression(expression)?;
     Ok(walk.checked)
@@ -95,7 +104,12 @@ impl Walk<'_> {
                         ask_for_existing(&mut select.operand);
                     }
                 }
-                None => self.expression(&mut select.operand)?,
+                None => {
+                    if let ("output", Some(step)) = (select.field.as_str(), step_of(&select.operand)) {
+                        self.checked.whole_outputs.push(step.to_owned());
+                    }
+                    self.expression(&mut select.operand)?;
+                }
             },
             Expr::Call(call) => self.call(call, offset)?,
             Expr::Comprehension(comprehension) => self.comprehension(comprehension, offset)?,
@@ -221,6 +235,12 @@ impl Walk<'_> {
             return Err(written_out(name).at(offset));
         }
         let error = ConditionError::new(format!("there is no variable `{name}`")).at(offset);
+        if ITEM_NAMES.contains(&name) {
+            return Err(error.with_hint(
+                "`if` decides about the step as a whole, before there are items: leave items out in the list itself, e.g. with a \
+                 step of the type `json`",
+            ));
+        }
         Err(match self.what_was_meant(name, offset) {
             Some(hint) => error.with_hint(hint),
             None => error.with_hint(format!("a path begins with {}", suggest::list(ROOTS.iter().copied(), usize::MAX))),
@@ -283,6 +303,18 @@ fn note(list: &mut Vec<Reference>, name: &str, offset: Option<usize>) {
 fn root_of(expression: &IdedExpr) -> Option<&'static str> {
     let Expr::Ident(name) = &expression.expr else { return None };
     ROOTS.iter().find(|root| *root == name).copied()
+}
+
+/// The step whose output the expression is: `steps.ID` or `steps['ID']`.
+fn step_of(expression: &IdedExpr) -> Option<&str> {
+    match &expression.expr {
+        Expr::Select(select) if root_of(&select.operand) == Some("steps") => Some(&select.field),
+        Expr::Call(call) => match &call.args[..] {
+            [operand, name] if call.func_name == INDEX && root_of(operand) == Some("steps") => literal(name),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 fn literal(expression: &IdedExpr) -> Option<&str> {

@@ -8,7 +8,7 @@ use cel::{Context, Env, ExecutionError};
 use serde_json::Value;
 
 use super::check::EXISTING_ENV;
-use super::{ConditionError, Parsed, References};
+use super::{ConditionError, Parsed};
 use crate::outcome::Outcome;
 use crate::workflow::suggest;
 
@@ -79,7 +79,7 @@ pub(super) fn evaluate(parsed: &Parsed, facts: &Facts<'_>) -> Result<bool, Condi
     let steps: Vec<_> = references.steps.iter().map(|step| (step.name.as_str(), (facts.step)(&step.name))).collect();
     let mut context = Context::with_env(Arc::clone(&ENV));
     declare_functions(&mut context, facts, &steps)?;
-    declare_variables(&mut context, references, facts, &steps);
+    declare_variables(&mut context, parsed, facts, &steps);
     match cel::Value::resolve(&parsed.expression, &context) {
         Ok(cel::Value::Bool(answer)) => Ok(answer),
         Ok(other) => {
@@ -116,10 +116,11 @@ fn declare_functions(
 
 fn declare_variables(
     context: &mut Context<'_, '_>,
-    references: &References,
+    parsed: &Parsed,
     facts: &Facts<'_>,
     steps: &[(&str, Option<StepFacts<'_>>)],
 ) {
+    let Parsed { references, whole_outputs, .. } = parsed;
     let mut existing = HashMap::new();
     let mut env = HashMap::new();
     for variable in &references.env {
@@ -134,7 +135,8 @@ fn declare_variables(
         .iter()
         .filter_map(|input| Some((input.name.clone(), to_cel(facts.inputs.get(&input.name)?))))
         .collect();
-    let outputs: HashMap<_, _> = steps.iter().map(|(id, step)| ((*id).to_owned(), output(step.as_ref()))).collect();
+    let output = |id: &str, step: Option<&StepFacts<'_>>| output(step, whole_outputs.iter().any(|whole| whole == id));
+    let outputs: HashMap<_, _> = steps.iter().map(|(id, step)| ((*id).to_owned(), output(id, step.as_ref()))).collect();
     let approvals: HashMap<_, _> = references
         .approvals
         .iter()
@@ -150,12 +152,16 @@ fn declare_variables(
     context.add_variable_from_value("workflow", HashMap::from([("name", facts.workflow)]));
 }
 
-/// The step's output as an expression sees it: with `output` for the whole where it has no key of that name.
-fn output(step: Option<&StepFacts<'_>>) -> cel::Value {
+/// The step's output as an expression sees it: with `output` for the whole where it has no key of that name. A list can't have
+/// that beside its elements: it has it where the expression asks for it.
+fn output(step: Option<&StepFacts<'_>>, asks_for_whole: bool) -> cel::Value {
     let Some(output) = step.and_then(|step| step.output.as_deref()) else {
         return HashMap::<String, cel::Value>::new().into();
     };
     let Value::Object(members) = output else {
+        if output.is_array() && !asks_for_whole {
+            return to_cel(output);
+        }
         return HashMap::from([("output", to_cel(output))]).into();
     };
     let whole: HashMap<String, cel::Value> = members.iter().map(|(key, value)| (key.clone(), to_cel(value))).collect();

@@ -5,7 +5,8 @@
 //! out, so everything that a condition refers to is known before the run.
 //!
 //! * `env.NAME` of a variable that is not set is the empty text, as CI systems have it; `has(env.NAME)` tells the two apart.
-//! * `steps.ID` is the step's output. `steps.ID.output` is all of it where it has no key of that name.
+//! * `steps.ID` is the step's output, and `steps.ID[0]` part of one that is a list. `steps.ID.output` is all of it where it has
+//!   no key of that name.
 //! * `success()`: nothing this step depends on failed, was rejected or expired, or was skipped for that. `failure()`: something
 //!   did fail. `rejected()`, `expired()`: an approval before this step was refused, or not given in time. `always()`: true.
 //!   `outcome('ID')`: `succeeded`, `failed`, `skipped`, `cancelled`, `rejected` or `expired`.
@@ -45,6 +46,8 @@ struct Parsed {
     /// Or it is a step's of `finally`.
     admits_failure: bool,
     admits_refusal: bool,
+    /// The steps of which `steps.ID.output` is asked for.
+    whole_outputs: Vec<String>,
 }
 
 /// What a condition refers to, each once, in order of appearance.
@@ -127,6 +130,7 @@ impl Condition {
             references: checked.references,
             admits_failure: in_any_case || checked.admits_failure,
             admits_refusal: checked.admits_refusal,
+            whole_outputs: checked.whole_outputs,
         })))
     }
 

@@ -263,3 +263,40 @@ fn refusals_are_neither_success_nor_failure() {
     assert!(Condition::parse("rework.reason == ''").unwrap_err().hint.unwrap().contains("`rework.note`"));
     assert!(Condition::parse("rejected('gate')").is_err());
 }
+
+#[test]
+fn items_come_after_the_condition() {
+    for text in ["item == 1", "item.name == 'x'", "index > 0", "matrix.os == 'linux'"] {
+        let error = Condition::parse(text).unwrap_err();
+        assert!(error.message.starts_with("there is no variable `"), "{error:?}");
+        assert!(error.hint.unwrap().contains("before there are items"), "{text}");
+    }
+    // As a loop's own variable the name is as good as any.
+    assert!(Condition::parse("[1, 2].exists(item, item == 1)").is_ok());
+}
+
+#[test]
+fn a_list_is_asked_by_its_elements_or_as_a_whole() {
+    let output = json!([{ "n": 1 }, { "n": 2 }]);
+    for (text, answer) in [
+        ("steps.each[1].n == 2", true),
+        ("steps['each'].all(one, one.n > 0) && size(steps.each) == 2", true),
+        ("steps.each.output[1].n == 2", true),
+        ("size(steps['each'].output) == 3", false),
+    ] {
+        assert_eq!(ask_of_list(text, &output), Ok(answer), "{text}");
+    }
+}
+
+fn ask_of_list(text: &str, output: &Value) -> Result<bool, ConditionError> {
+    Condition::parse(text)?.evaluate(&Facts {
+        before: Before::default(),
+        inputs: &json!({}),
+        run: "r",
+        workflow: "w",
+        env: &|_| None,
+        step: &|_| Some(StepFacts { outcome: Outcome::Succeeded, output: Some(Cow::Borrowed(output)) }),
+        approval: &|_| None,
+        rework: &json!({}),
+    })
+}

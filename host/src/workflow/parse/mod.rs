@@ -1,6 +1,7 @@
 //! From text to a typed workflow, with every problem that can be seen without knowing the step types.
 
 mod approval;
+mod fan_out;
 pub(crate) mod fields;
 pub(crate) mod permissions;
 mod step;

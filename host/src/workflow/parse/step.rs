@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
-use super::{approval, permissions};
+use super::{approval, fan_out, permissions};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::{Digest, StepId, StepType};
 use crate::workflow::condition::Condition;
@@ -20,6 +20,9 @@ pub(crate) const STEP_FIELDS: &[&str] = &[
     "config",
     "depends_on",
     "if",
+    "foreach",
+    "matrix",
+    "max_parallel",
     "timeout",
     "retry",
     "continue_on_error",
@@ -109,6 +112,7 @@ impl Steps {
         let config = Value::Object(fields.object("config").unwrap_or_default());
         let depends_on = fields.strings("depends_on").into_iter().map(|name| self.intern(name)).collect();
         let condition = self.read_condition(fields, list);
+        let fan_out = fan_out::read(fields).map(Arc::new);
         let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero());
         let retry = read_retry(fields);
         let permissions = permissions::read_member(fields, "permissions").map(Arc::new);
@@ -127,6 +131,7 @@ impl Steps {
             config,
             depends_on,
             condition,
+            fan_out,
             timeout,
             retry,
             permissions,

@@ -1,3 +1,5 @@
+mod fan_out;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

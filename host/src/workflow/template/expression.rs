@@ -31,6 +31,12 @@ pub enum Path {
     },
     /// `rework.note`: what was asked to be done again; without keys, all of it.
     Rework(Vec<Key>),
+    /// `item.a.b`: of a step with `foreach`; without keys, the whole item.
+    Item(Vec<Key>),
+    /// `index`: of a step with `foreach` or `matrix`, which item it is, from 0.
+    Index,
+    /// `matrix.AXIS`: of a step with `matrix`; without keys, the whole combination.
+    Matrix(Vec<Key>),
 }
 
 /// One level down.
@@ -84,8 +90,9 @@ impl Expression {
 }
 
 impl Path {
-    /// Text from here was made by a step or by a person during the run, not by the workflow's author.
-    pub(super) fn is_derived(&self) -> bool {
+    /// Text from here was made by a step or by a person during the run, not by the workflow's author. Of an item, that
+    /// depends on where the list came from.
+    pub fn is_derived(&self) -> bool {
         matches!(self, Path::Step { .. } | Path::Approval { .. } | Path::Rework(_))
     }
 }
@@ -100,6 +107,9 @@ impl fmt::Display for Path {
             Path::WorkflowName => return f.write_str("workflow.name"),
             Path::Approval { step, keys } => ("approval", Some(step), keys),
             Path::Rework(keys) => ("rework", None, keys),
+            Path::Item(keys) => ("item", None, keys),
+            Path::Index => return f.write_str("index"),
+            Path::Matrix(keys) => ("matrix", None, keys),
         };
         f.write_str(root)?;
         if let Some(name) = name {

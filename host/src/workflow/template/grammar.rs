@@ -39,7 +39,8 @@ pub struct TemplateError {
     pub hint: Option<String>,
 }
 
-const NAMESPACES: [&str; 7] = ["inputs", "env", "steps", "run", "workflow", "approval", "rework"];
+const NAMESPACES: [&str; 10] =
+    ["inputs", "env", "steps", "run", "workflow", "approval", "rework", "item", "index", "matrix"];
 const FILTERS: [&str; 5] = ["default", "json", "raw", "trim", "args"];
 const ESCAPE: &str = r"for text that is meant for another program, write `\{{` (in JSON: `\\{{`)";
 
@@ -147,6 +148,10 @@ impl<'a> Parser<'a> {
                 [Key::Name(name)] if REWORK.contains(&name.as_str()) => Ok(Path::Rework(keys)),
                 _ => Err(self.error(start, format!("`rework` has only `{}`", REWORK.join("`, `")), None)),
             },
+            "item" => Ok(Path::Item(keys)),
+            "matrix" => Ok(Path::Matrix(keys)),
+            "index" if keys.is_empty() => Ok(Path::Index),
+            "index" => Err(self.error(start, "`index` is a number, and has no parts".into(), None)),
             "run" => self.only(start, root, "id", &keys).map(|()| Path::RunId),
             _ => self.only(start, root, "name", &keys).map(|()| Path::WorkflowName),
         }
@@ -382,6 +387,10 @@ mod tests {
             ("{{run.id}}", "{{run.id}}"),
             ("{{workflow.name}}", "{{workflow.name}}"),
             ("{{approval.gate.by}}", "{{approval.gate.by}}"),
+            ("{{ item }}", "{{item}}"),
+            ("{{item['a b'][0]}}", "{{item[\"a b\"][0]}}"),
+            ("{{index}}", "{{index}}"),
+            ("{{matrix.os}}", "{{matrix.os}}"),
             ("{{env.X|default('a\\'b')|trim}}", "{{env.X | default(\"a'b\") | trim}}"),
             ("{{inputs.l | args}}", "{{inputs.l | args}}"),
             ("{{inputs.x | default({\"a\":{\"b\":1}}) | json}}", "{{inputs.x | default({\"a\":{\"b\":1}}) | json}}"),
@@ -416,7 +425,8 @@ mod tests {
             ("{{ env.A {{env.B}} }}", 9, "can't hold another", "close"),
             ("{{}}", 0, "empty", "env.NAME"),
             ("{{.Names}}", 0, "not a template", r"\{{"),
-            ("{{ item.name }}", 3, "unknown name `item`", r"\{{"),
+            ("{{ thing.name }}", 3, "unknown name `thing`", r"\{{"),
+            ("{{ index.name }}", 3, "has no parts", ""),
             ("{{ step.a }}", 3, "unknown name `step`", "did you mean `steps`?"),
             ("{{ env.A | upper }}", 11, "unknown filter `upper`", "`default`"),
             ("{{ env.A | defualt('x') }}", 11, "unknown filter", "did you mean `default`?"),

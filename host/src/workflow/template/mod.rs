@@ -25,7 +25,7 @@ pub use check::{Reference, TemplateProblem, check, references};
 pub use expression::{Expression, Filter, Key, Path};
 pub use grammar::{Part, Template, TemplateError};
 pub use render::{RenderError, RenderErrorKind, Rendered, render, render_value};
-pub use scope::{Scope, StepLookup};
+pub use scope::{Item, Scope, StepLookup};
 
 /// Whether the text has anything for this module to do: a template, or an escaped `\{{`.
 pub fn has_templates(text: &str) -> bool {

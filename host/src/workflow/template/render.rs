@@ -47,6 +47,8 @@ pub enum RenderErrorKind {
     Missing,
     /// There is no such step among those this one depends on; validation finds these.
     UnknownStep,
+    /// There are no items; validation finds these.
+    Item,
     /// The value is of a type that can't be used so.
     Type,
     /// The template stands where a script has no safe way to refer to a value; validation finds these, but for those that
@@ -142,7 +144,7 @@ impl<S: Scope> Renderer<'_, S> {
         let template = Template::parse(text).map_err(|error| syntax_error(error, pointer))?;
         if let [Part::Expression(expression)] = template.parts.as_slice() {
             let value = self.evaluate(expression, pointer)?;
-            if expression.path.is_derived() {
+            if self.scope.is_derived(&expression.path) {
                 strings_of(&value, pointer.to_owned(), &mut self.derived);
             }
             return Ok(value);
@@ -153,7 +155,7 @@ impl<S: Scope> Renderer<'_, S> {
             match part {
                 Part::Text { text, .. } => rendered.push_str(text),
                 Part::Expression(expression) => {
-                    derived |= expression.path.is_derived();
+                    derived |= self.scope.is_derived(&expression.path);
                     rendered.push_str(&into_text(self.evaluate(expression, pointer)?));
                 }
             }
@@ -172,10 +174,8 @@ impl<S: Scope> Renderer<'_, S> {
     }
 
     fn script(&mut self, value: &Value, pointer: &str, dialect: script::Dialect) -> Result<Value, RenderError> {
-        let scope = self.scope;
-        let rendered =
-            script::render(value, pointer, &dialect, &mut self.bindings, |expression| evaluate(expression, scope))
-                .map_err(|ScriptError { pointer, offset, lack }| error_at(&pointer, offset, lack))?;
+        let rendered = script::render(value, pointer, &dialect, &mut self.bindings, self.scope)
+            .map_err(|ScriptError { pointer, offset, lack }| error_at(&pointer, offset, lack))?;
         self.derived.extend(rendered.derived);
         Ok(rendered.value)
     }

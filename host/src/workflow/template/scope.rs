@@ -28,6 +28,23 @@ pub trait Scope {
     fn approval(&self, step: &str) -> Option<Cow<'_, Value>>;
     /// What was asked to be done again: an object, with empty texts while nobody has asked.
     fn rework(&self) -> &Value;
+    /// The item that a step with `foreach` or `matrix` is prepared for.
+    fn item(&self) -> Option<Item<'_>> {
+        None
+    }
+    /// Text from here was made by a step or by a person during the run.
+    fn is_derived(&self, path: &Path) -> bool {
+        path.is_derived()
+    }
+}
+
+/// One item of a step with `foreach` or `matrix`.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// Which, from 0.
+    pub index: u32,
+    /// What it is: of a matrix, an object.
+    pub value: &'a Value,
 }
 
 /// What became of a step.
@@ -107,7 +124,19 @@ fn find(path: &Path, scope: &impl Scope) -> Result<Value, Lack> {
             )),
         },
         Path::Rework(keys) => walk("rework".into(), scope.rework(), keys).cloned(),
+        Path::Item(keys) => walk("item".into(), item(path, scope)?.value, keys).cloned(),
+        Path::Matrix(keys) => walk("matrix".into(), item(path, scope)?.value, keys).cloned(),
+        Path::Index => item(path, scope).map(|item| item.index.into()),
     }
+}
+
+/// Validation finds where there is none.
+fn item<'s>(path: &Path, scope: &'s impl Scope) -> Result<Item<'s>, Lack> {
+    scope.item().ok_or_else(|| Lack {
+        kind: RenderErrorKind::Item,
+        message: format!("there is no `{path}` here"),
+        hint: Some("it is for the config of a step with `foreach` or `matrix`".into()),
+    })
 }
 
 fn path_of_step(id: &str) -> String {

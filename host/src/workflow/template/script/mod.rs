@@ -23,10 +23,10 @@ mod word;
 use serde_json::Value;
 
 use super::check::{TemplateProblem, syntax_problem};
-use super::expression::Expression;
+use super::expression::{Expression, Path};
 use super::grammar::{Part, Template, TemplateError};
 use super::render::{Bindings, RenderErrorKind};
-use super::scope::{Lack, into_text};
+use super::scope::{Lack, Scope, evaluate, into_text};
 use super::{child, has_templates};
 use crate::description::ScriptProperty;
 use crate::diagnostic::Severity;
@@ -219,7 +219,7 @@ pub(super) fn render(
     pointer: &str,
     dialect: &Dialect,
     bindings: &mut Bindings,
-    evaluate: impl Fn(&Expression) -> Result<Value, Lack>,
+    scope: &impl Scope,
 ) -> Result<RenderedScript, ScriptError> {
     let Some(lines) = Lines::of(value, pointer) else {
         if !contains_templates(value) {
@@ -237,7 +237,7 @@ pub(super) fn render(
         return Err(fail(line, offset, Lack { kind: RenderErrorKind::Syntax, message, hint }));
     }
     let script = Script::build(&templates, |line, expression| {
-        let text = into_text(evaluate(expression).map_err(|lack| fail(line, expression.offset, lack))?);
+        let text = into_text(evaluate(expression, scope).map_err(|lack| fail(line, expression.offset, lack))?);
         match text.bytes().any(is_control) {
             true => Err(fail(line, expression.offset, advice::control_in_raw())),
             false => Ok(Some(text)),
@@ -256,11 +256,11 @@ pub(super) fn render(
         .iter()
         .zip(quoting)
         .map(|(hole, quoting)| {
-            let bound = evaluate(hole.expression).and_then(|value| bind(hole.expression, value, bindings));
+            let bound = evaluate(hole.expression, scope).and_then(|value| bind(hole.expression, value, bindings));
             bound.map(|names| quoting.reference(&names)).map_err(|lack| fail(hole.line, hole.expression.offset, lack))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(script.assemble(&templates, &lines, value, &references))
+    Ok(script.assemble(&templates, &lines, value, &references, |path| scope.is_derived(path)))
 }
 
 /// Puts a value into variables: one, or with `args` one for each element.
@@ -471,6 +471,7 @@ impl<'t> Script<'t> {
         lines: &Lines<'_>,
         source: &Value,
         references: &[String],
+        is_derived: impl Fn(&Path) -> bool,
     ) -> RenderedScript {
         let (mut references, mut pasted) = (references.iter(), self.pasted.iter());
         let mut derived = Vec::new();
@@ -485,7 +486,7 @@ impl<'t> Script<'t> {
                 };
                 text.push_str(piece.map_or("", String::as_str));
             }
-            if template.expressions().any(|expression| expression.is_raw() && expression.path.is_derived()) {
+            if template.expressions().any(|expression| expression.is_raw() && is_derived(&expression.path)) {
                 derived.push(pointer.clone());
             }
             texts.push(Value::String(text));

@@ -1,5 +1,6 @@
 //! Tests of the module as a whole.
 
+mod items;
 mod plain;
 mod problems;
 mod references;
@@ -9,7 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{RenderError, Rendered, Scope, StepLookup, TemplateProblem};
+use super::{Item, Path, RenderError, Rendered, Scope, StepLookup, TemplateProblem};
 use crate::description::ScriptProperty;
 
 /// A scope whose values are in the struct.
@@ -17,6 +18,8 @@ pub(super) struct Fixture {
     pub(super) inputs: Value,
     pub(super) steps: Value,
     rework: Value,
+    /// The item, and whether it comes out of a step.
+    pub(super) item: Option<(Value, bool)>,
 }
 
 impl Fixture {
@@ -28,6 +31,7 @@ impl Fixture {
                 "my.id": { "output": { "k": true } },
             }),
             rework: json!({ "note": "less of it", "by": "bob", "step": "gate", "count": 1 }),
+            item: None,
         }
     }
 
@@ -76,6 +80,14 @@ impl Scope for Fixture {
 
     fn rework(&self) -> &Value {
         &self.rework
+    }
+
+    fn item(&self) -> Option<Item<'_>> {
+        self.item.as_ref().map(|(value, _)| Item { index: 4, value })
+    }
+
+    fn is_derived(&self, path: &Path) -> bool {
+        path.is_derived() || matches!((path, &self.item), (Path::Item(_), Some((_, true))))
     }
 }
 
