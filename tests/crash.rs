@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use crate::support::{Outcome, Project, SHIRO};
 
 const STEPS: usize = 30;
+const ITEMS: usize = 8;
 
-/// Thirty steps in five layers, every third one idempotent. Each leaves a line in a file that is not the journal.
+/// Thirty steps in five layers, every third one idempotent, and one that is run for eight items. Each leaves a line in a
+/// file that is not the journal.
 fn workflow() -> Value {
-    let steps: Vec<Value> = (0..STEPS)
+    let mut steps: Vec<Value> = (0..STEPS)
         .map(|index| {
             let layer = index / 6;
             let depends_on: Vec<String> = if layer == 0 {
@@ -26,6 +28,11 @@ fn workflow() -> Value {
             })
         })
         .collect();
+    let items: Vec<usize> = (0..ITEMS).collect();
+    steps.push(json!({
+        "id": "items", "type": "shell", "depends_on": ["s6"], "foreach": items, "max_parallel": 3,
+        "config": { "shell": "sh", "command": "echo 'items['{{item}}']' >> \"$EFFECTS\"" }
+    }));
     json!({ "name": "thirty", "steps": steps })
 }
 
@@ -45,13 +52,15 @@ fn effects(project: &Project) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The status of each step, by `shiro status`.
+/// The status of each step and item, by `shiro status`.
 fn statuses(project: &Project) -> BTreeMap<String, String> {
     let status = project.shiro("status -json thirty").exits(0);
     let status: Value = serde_json::from_str(&status.stdout).expect("JSON");
-    let steps = status["steps"].as_array().expect("steps");
+    let steps = status["steps"].as_array().expect("steps").iter().filter(|step| step["id"] != "items");
+    let with_items = status["steps"].as_array().expect("steps").iter().find(|step| step["id"] == "items");
+    let items = with_items.and_then(|step| step["items"].as_array()).into_iter().flatten();
     steps
-        .iter()
+        .chain(items)
         .map(|step| {
             (step["id"].as_str().expect("an id").to_owned(), step["status"].as_str().expect("a status").to_owned())
         })
@@ -90,8 +99,10 @@ fn reruns(outcome: &Outcome) -> Vec<String> {
         if word == "-rerun"
             && let Some(step) = words.peek()
         {
-            let step = step.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            if step.starts_with('s') && step[1..].parse::<usize>().is_ok() && !flags.contains(&step.to_owned()) {
+            let step = step.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != ']');
+            let named =
+                step.starts_with(|c: char| c.is_ascii_alphabetic()) && step.contains(|c: char| c.is_ascii_digit());
+            if named && !flags.contains(&step.to_owned()) {
                 flags.push(step.to_owned());
             }
         }
@@ -130,7 +141,7 @@ fn two_hundred_kills_lose_nothing_and_repeat_nothing() {
                 }
                 Some(outcome) => {
                     let outcome = outcome.exits(0);
-                    assert!(effects(&project).len() == STEPS, "every step ran\n{}", outcome.all());
+                    assert!(effects(&project).len() == STEPS + ITEMS, "every step ran\n{}", outcome.all());
                     break;
                 }
             }

@@ -19,6 +19,7 @@ mod data_steps;
 mod docs;
 mod docs_steps;
 mod engine;
+mod fan_out;
 mod faults;
 mod finally;
 mod git_diff;

@@ -127,6 +127,19 @@ def throughput(bench):
     bench.report("10,000 sandboxed, durable steps against ninja running true", ours[0] / ninja[0], 1 / 3, "x")
 
 
+def fan_out(bench):
+    """A list of 10,000 items that a step gives out, against as many steps."""
+    steps = bench.workspace("many-steps", print_steps(10_000))
+    items = bench.workspace("many-items", {"name": "bench", "steps": [
+        {"id": "list", "type": "json", "config": {"input": 0, "query": "[range(10000)]"}},
+        {"id": "each", "type": "print", "depends_on": ["list"], "foreach": "{{steps.list.value}}",
+         "config": {"message": "{{item}}"}},
+        {"id": "last", "type": "print", "depends_on": ["each"], "config": {"message": "{{steps.each[9999].message}}"}}]})
+    plain, fanned = bench.measure(bench.shiro_run(steps), bench.shiro_run(items), runs=5)
+    print(f"     10,000 steps {plain[0]:.2f} s; 10,000 items {fanned[0]:.2f} s, {fanned[1]:.0f} MiB")
+    bench.report("10,000 items of a list that a step gave out, against 10,000 steps", fanned[0] / plain[0], 1.25, "x")
+
+
 def shell(bench):
     for name, chain in (("wide", False), ("chain", True)):
         directory = bench.workspace(
@@ -211,7 +224,9 @@ def kill(bench):
         bench.report(f"{what} with a timeout is ended late by, 99th percentile", samples[len(samples) * 99 // 100], 50, " ms")
 
 
-BENCHES = {"start": start, "throughput": throughput, "shell": shell, "scale": scale, "resume": resume, "cache": cache, "kill": kill}
+BENCHES = {
+    "start": start, "throughput": throughput, "fan-out": fan_out, "shell": shell, "scale": scale, "resume": resume,
+    "cache": cache, "kill": kill}
 
 
 def main():
