@@ -1,6 +1,7 @@
 //! `shiro data`: the workflow's shared data from the command line.
 
 use std::io::{self, Read as _, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -50,6 +51,12 @@ impl Place {
         }
         if args.namespace.starts_with('/') || args.namespace.ends_with('/') {
             return Err(CliError::new(USAGE, "-namespace is written without a `/` at its beginning or end"));
+        }
+        if args.shiro_dir.as_ref().is_some_and(|dir| dir != Path::new(".shiro")) {
+            writeln!(
+                io::stderr(),
+                "note: -shiro-dir changes nothing here: the data is with the state, in .shiro/state"
+            )?;
         }
         let store = store::open(&args.state, environment)?;
         let run = match args.scope {

@@ -54,9 +54,15 @@ type Exit = Result<u8, CliError>;
 
 /// Runs the command line. Returns the process's exit code; `docs/exit-codes.md` has them all.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let args = args::normalise(args);
+    let args: Vec<OsString> = args.into_iter().collect();
     report_bugs();
     let outcome = std::panic::catch_unwind(|| {
+        if let Some(args::go::Refused { verb, why, instead }) = args::go::refused(&args) {
+            let error = CliError::new(error::USAGE, format!("`shiro {verb}` is of Go shiro: {why}")).hint(instead);
+            let _ = writeln!(io::stderr(), "{error}");
+            return error.exit_code;
+        }
+        let args = args::normalise(args);
         let cli = match Cli::try_parse_from(args) {
             Ok(cli) => cli,
             Err(error) => {

@@ -53,6 +53,13 @@ pub(super) fn run(args: &RunArgs, color: ColorChoice, environment: Environment) 
     if environment.get("CI_DEBUG_TRACE") == Some("true") {
         project.warnings.push("CI_DEBUG_TRACE is on: the runner itself prints all variables, secrets too".to_owned());
     }
+    if environment.filled("SHIRO_INSECURE_TLS").is_some() {
+        project.warnings.push(
+            "SHIRO_INSECURE_TLS is of Go shiro and does nothing: certificates are always checked; name your authority's in \
+             SSL_CERT_FILE"
+                .to_owned(),
+        );
+    }
     let result = if args.dry_run {
         dry_run::dry_run(&project, &secrets, &environment, &mut std::io::stdout().lock())
     } else {

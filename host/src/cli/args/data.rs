@@ -1,5 +1,6 @@
 //! What `shiro data` may say.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -38,6 +39,10 @@ pub struct PlaceArgs {
     /// Where the state is, and how it is protected.
     #[command(flatten)]
     pub state: StateArgs,
+
+    /// Of Go shiro, where it changes nothing either: the data is with the state. That is said.
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub shiro_dir: Option<PathBuf>,
 }
 
 /// Flags of `shiro data set`.

@@ -3,6 +3,7 @@
 pub mod approval;
 pub mod ci;
 pub mod data;
+pub mod go;
 pub mod graph;
 pub mod init;
 pub mod plugin;
@@ -263,11 +264,13 @@ fn name_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Gives long flags written with one dash (`-state-store`) their second one, as the documented usage has it. A dash and
-/// one letter stays as it is, and so does everything after `--`.
+/// Gives long flags written with one dash (`-state-store`) their second one, as the documented usage has it, and writes
+/// [what Go shiro takes](go::translate) as clap takes it. A dash and one letter stays as it is, and so does everything
+/// after `--`.
 pub fn normalise(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut flags = true;
-    args.into_iter()
+    let args = args
+        .into_iter()
         .enumerate()
         .map(|(index, arg)| {
             let Some(text) = arg.to_str() else { return arg };
@@ -276,7 +279,8 @@ pub fn normalise(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
             }
             if index > 0 && flags && is_single_dash_long(text) { OsString::from(format!("-{text}")) } else { arg }
         })
-        .collect()
+        .collect();
+    go::translate(args)
 }
 
 fn is_single_dash_long(text: &str) -> bool {
