@@ -10,7 +10,8 @@ use crate::id::RunId;
 use crate::workflow::inputs::{self, InputError};
 use crate::workflow::template;
 
-/// Resolves all inputs to one object. The error holds every problem at once.
+/// Resolves all inputs to one object. The error holds every problem at once. A default that can't be filled in is none where
+/// nothing refers to the input: it is left out.
 pub(super) fn resolve(project: &Project, run: &RunId, environment: &Environment) -> Result<Value, CliError> {
     let workflow = project.plan.workflow();
     let resolved = inputs::resolve(workflow, project.given.clone()).map_err(|errors| refused(&errors))?;
@@ -25,6 +26,7 @@ pub(super) fn resolve(project: &Project, run: &RunId, environment: &Environment)
                     errors.extend(inputs::check(input, &rendered));
                     value = rendered;
                 }
+                Err(_) if !may_be_used(project.source.text(), &input.name) => continue,
                 Err(error) => errors.push(InputError {
                     message: format!("the default of the input `{}`: {}", input.name, error.message),
                     hint: error.hint,
@@ -34,6 +36,24 @@ pub(super) fn resolve(project: &Project, run: &RunId, environment: &Environment)
         values.insert(resolved.name, value);
     }
     if errors.is_empty() { Ok(Value::Object(values)) } else { Err(refused(&errors)) }
+}
+
+/// Whether a workflow's text may refer to an input, as `inputs.NAME` or in a way that can't be told from that.
+fn may_be_used(text: &str, name: &str) -> bool {
+    // Letters may be written by their numbers in JSON.
+    text.contains("\\u00")
+        || text.match_indices("inputs").any(|(at, word)| {
+            let (before, after) = (&text[..at], &text[at + word.len()..]);
+            let is_key = before.ends_with('"') && after.starts_with('"');
+            let used = after.strip_prefix('.').map(|rest| {
+                let end = rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).unwrap_or(rest.len());
+                &rest[..end]
+            });
+            // A minus sign may belong to the name.
+            let is_it =
+                |used: &str| used.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            !is_key && used.is_none_or(|used| used.is_empty() || is_it(used))
+        })
 }
 
 fn refused(errors: &[InputError]) -> CliError {
@@ -48,5 +68,27 @@ fn refused(errors: &[InputError]) -> CliError {
     CliError {
         details: lines,
         ..CliError::new(USAGE, format!("{} {noun} with the inputs: nothing was started", errors.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_input_is_unused_where_that_is_certain() {
+        for (text, used) in [
+            (r#"{ "inputs": { "pr": 1 }, "message": "none" }"#, false),
+            (r#""inputs": { "pr": 1 }, "{{inputs.number}} {{ inputs.pr_number }}""#, false),
+            (r#""{{inputs.pr}}""#, true),
+            (r#""{{ inputs.pr[0] | json }}""#, true),
+            (r#""if": "inputs.pr == 'x'""#, true),
+            (r#""if": "inputs.pr-inputs.x > 0""#, true),
+            (r#""if": "size(inputs) > 0""#, true),
+            (r#""if": "inputs['pr'] == 'x'""#, true),
+            (r#""{{in\u0070uts.pr}}""#, true),
+        ] {
+            assert_eq!(may_be_used(text, "pr"), used, "{text}");
+        }
     }
 }
