@@ -64,9 +64,14 @@ impl Catalog {
         Self { compiler, ..self }
     }
 
-    /// What the user should know of how the types were loaded: one line each, each told once.
+    /// What the user should know of how the types were loaded, and of components that can never be: one line each, each told
+    /// once.
     pub fn take_notices(&self) -> Vec<String> {
-        self.compiler.take_notices()
+        let files = self.plugin_dirs.iter().flat_map(|dir| file::list(dir).unwrap_or_default());
+        let hidden = files.filter(|(name, _)| builtin::find(name).is_some()).map(|(name, path)| {
+            format!("{}: `{name}` is a built-in step type: this component is not used", path.display())
+        });
+        hidden.chain(self.compiler.take_notices()).collect()
     }
 
     /// The same with what a lock file pins: a type that is pinned is that component or an error, wherever it is found, and
@@ -82,13 +87,15 @@ impl Catalog {
     }
 
     /// Every known type, by name. A directory that can't be read, or a `.wasm` file whose name can't be a type's, is an
-    /// error, and so is a built-in type's name in the lock file.
+    /// error, and so is a built-in type's name in the lock file. A file with a built-in type's name is none of them: only a
+    /// workflow that uses that type can mean it, and [loading](Self::load) it is the error.
     pub fn names(&self) -> Result<Vec<KnownType>, PluginError> {
         let mut types: BTreeMap<StepType, Source> =
             builtin::names().map(|name| (StepType::new(name), Source::BuiltIn)).collect();
         for dir in &self.plugin_dirs {
             for (name, path) in file::list(dir)? {
                 check_name(&name, &path)?;
+                // Of a built-in type the built-in is there already.
                 types.entry(StepType::new(name)).or_insert(Source::File(path));
             }
         }
@@ -374,9 +381,6 @@ fn wait<T: Send>(future: impl Future<Output = Result<T, PluginError>> + Send) ->
 }
 
 fn check_name(name: &str, path: &Path) -> Result<(), PluginError> {
-    if builtin::find(name).is_some() {
-        return Err(shadows(name, path));
-    }
     if !is_type_name(name) {
         return Err(PluginError::new(
             "bad-name",

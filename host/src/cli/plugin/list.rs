@@ -17,6 +17,7 @@ pub(super) fn list(args: &ListArgs, out: &mut dyn Write) -> Exit {
     let (catalog, _) = super::catalog(&args.dirs, &args.operator)?;
     let rows: Vec<Row> =
         catalog.names().map_err(plugin_error)?.iter().map(|known| Row::new(known, &catalog, &packages)).collect();
+    super::warn_of(&catalog)?;
     if args.json {
         let types: Vec<Value> = rows.iter().map(Row::json).collect();
         writeln!(out, "{:#}", json!({ "types": types }))?;

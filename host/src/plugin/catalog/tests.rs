@@ -85,7 +85,11 @@ fn nothing_shadows_a_built_in() {
         let dir = dir(&[(&format!("{name}.wasm"), Text::default().build())]);
         let catalog = catalog(&dir);
         assert_eq!(load(&catalog, name).unwrap_err().code, "shadows-built-in", "{name}");
-        assert_eq!(catalog.names().unwrap_err().code, "shadows-built-in", "{name}");
+        let known = catalog.names().unwrap();
+        let sources: Vec<_> = known.iter().filter(|known| known.step_type.as_str() == name).collect();
+        assert!(matches!(sources[..], [KnownType { source: Source::BuiltIn, .. }]), "{name}: {sources:?}");
+        let notices = catalog.take_notices();
+        assert!(notices[0].contains("this component is not used"), "{notices:?}");
     }
 }
 
