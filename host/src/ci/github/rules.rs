@@ -184,7 +184,8 @@ fn artifact_names_differ(given: &Given<'_>, findings: &mut Vec<Finding>) {
 fn resume_gets_it(given: &Given<'_>, findings: &mut Vec<Finding>) {
     for player in given.players.all.iter().filter(|player| player.role != Role::Initial && player.keeps_files()) {
         let elsewhere = player.job.downloads.iter().any(|download| download.from_other_run);
-        if !player.has_no_source() || elsewhere {
+        // With no other job there is nothing to name: that it is missing is said already.
+        if !player.has_no_source() || elsewhere || !given.players.has_other(player) {
             continue;
         }
         let others =

@@ -178,7 +178,8 @@ impl Run {
             Event::StepSucceeded { step, output, duration_ms, .. } => {
                 let items = self.end(step.as_str(), false, out).and_then(|running| running.items);
                 self.tally.succeeded += 1;
-                if self.settings.outputs.is_some() && !output.is_null() {
+                let shown = self.settings.outputs.is_some() && !self.settings.quiet_steps.contains(step);
+                if shown && !output.is_null() {
                     self.tally.add_output(step, output);
                 }
                 let items = items.map_or_else(String::new, |items| format!(", {}", items.progress()));
