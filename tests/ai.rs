@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Received, Server};
+use crate::support::models::{anthropic, chat, gemini, ollama};
 use crate::support::{Outcome, Project};
 
 const KEY: &str = "sk-0123456789abcdef";
@@ -22,13 +23,6 @@ fn project(entry: &str, config: &Value) -> Project {
 
 fn entry(lines: &[&str]) -> String {
     lines.iter().map(|line| format!("    {line}\n")).collect()
-}
-
-fn chat(content: &str) -> Value {
-    json!({
-        "model": "m-1", "choices": [{ "finish_reason": "stop", "message": { "role": "assistant", "content": content } }],
-        "usage": { "prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5 }
-    })
 }
 
 fn openai(server: &Server) -> String {
@@ -75,10 +69,7 @@ fn each_service_is_asked_as_its_documentation_says() {
             &["model: llama3.2"],
             "POST /api/chat",
             ("authorization", String::new()),
-            json!({
-                "model": "m-1", "message": { "role": "assistant", "content": "because" }, "done": true, "done_reason": "stop",
-                "prompt_eval_count": 2, "eval_count": 3
-            }),
+            ollama("because"),
             json!({
                 "model": "llama3.2",
                 "messages": [{ "role": "system", "content": "brief" }, { "role": "user", "content": "why?" }],
@@ -90,10 +81,7 @@ fn each_service_is_asked_as_its_documentation_says() {
             &[KEY_LINE, "model: gemini-x"],
             "POST /v1beta/models/gemini-x:generateContent",
             ("x-goog-api-key", KEY.to_owned()),
-            json!({
-                "candidates": [{ "finishReason": "STOP", "content": { "role": "model", "parts": [{ "text": "because" }] } }],
-                "usageMetadata": { "promptTokenCount": 2, "candidatesTokenCount": 3 }, "modelVersion": "m-1"
-            }),
+            gemini("because"),
             json!({
                 "contents": [{ "role": "user", "parts": [{ "text": "why?" }] }],
                 "systemInstruction": { "parts": [{ "text": "brief" }] },
@@ -105,10 +93,7 @@ fn each_service_is_asked_as_its_documentation_says() {
             &[KEY_LINE, "model: claude-x"],
             "POST /messages",
             ("x-api-key", KEY.to_owned()),
-            json!({
-                "model": "m-1", "content": [{ "type": "text", "text": "because" }], "stop_reason": "end_turn",
-                "usage": { "input_tokens": 2, "output_tokens": 3 }
-            }),
+            anthropic("because"),
             json!({
                 "model": "claude-x", "max_tokens": 9, "system": "brief", "temperature": 0.0,
                 "messages": [{ "role": "user", "content": "why?" }]
@@ -132,9 +117,7 @@ fn each_service_is_asked_as_its_documentation_says() {
 
 #[test]
 fn vertex_ai_is_asked_with_a_token() {
-    let answer = json!({ "candidates": [{ "content": { "parts": [{ "text": "so" }] } }], "modelVersion": "m-1",
-                         "usageMetadata": { "promptTokenCount": 1, "candidatesTokenCount": 1 } });
-    let server = Server::start(move |_, _| Answer::json(200, &answer));
+    let server = Server::start(|_, _| Answer::json(200, &gemini("so")));
     let url = format!("base_url: {}", server.url(""));
     let lines =
         ["type: gemini", "api_type: vertex-ai", "project_id: p-1", "location: europe-west4", &url, "model: gemini-x"];

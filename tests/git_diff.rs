@@ -1,75 +1,28 @@
 //! The step type `git.diff`, in real repositories.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
+use crate::support::git::ZERO;
 use crate::support::{Outcome, Project};
 
-/// A repository in a project, with one commit on `main`.
-struct Repository {
-    project: Project,
+/// What the step returns, which has to succeed.
+#[track_caller]
+fn ok(repository: &Project, config: Value) -> Value {
+    let (outcome, output) = step(repository, config);
+    outcome.exits(0);
+    output
 }
 
-impl Repository {
-    fn new() -> Self {
-        let repository = Self { project: Project::new() };
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
-        repository.commit("a.txt", "one\ntwo\nthree\n", "first");
-        repository
-    }
-
-    /// Runs git as a person would, with no settings but its own.
-    fn git(&self, args: &[&str]) -> String {
-        let identity = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "commit.gpgsign=false"];
-        let output = self
-            .project
-            .command("git")
-            .args(identity)
-            .args(args)
-            .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("HOME", "/nonexistent")])
-            .output()
-            .expect("git starts");
-        let outcome = Outcome::of(output).exits(0);
-        outcome.stdout.trim().to_owned()
-    }
-
-    /// Commits a file, and gives the hash.
-    fn commit(&self, path: impl AsRef<Path>, content: &str, message: &str) -> String {
-        self.project.write(path, content);
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message", message]);
-        self.git(&["rev-parse", "HEAD"])
-    }
-
-    fn step(&self, config: Value) -> (Outcome, Value) {
-        self.project.step("git.diff", &config)
-    }
-
-    /// What the step returns, which has to succeed.
-    #[track_caller]
-    fn ok(&self, config: Value) -> Value {
-        let (outcome, output) = self.step(config);
-        outcome.exits(0);
-        output
-    }
-
-    fn env(&mut self, variables: &[(&str, &str)]) -> &mut Self {
-        for (name, value) in variables {
-            self.project.env(name, *value);
-        }
-        self
-    }
+fn step(repository: &Project, config: Value) -> (Outcome, Value) {
+    repository.step("git.diff", &config)
 }
-
-const ZERO: &str = "0000000000000000000000000000000000000000";
 
 #[test]
 fn two_commits_are_compared() {
-    let repository = Repository::new();
+    let repository = Project::repository();
     let first = repository.git(&["rev-parse", "HEAD"]);
     let second = repository.commit("a.txt", "one\n2\nthree\n", "second");
-    let output = repository.ok(json!({ "operation": "diff", "base": "HEAD~1" }));
+    let output = ok(&repository, json!({ "operation": "diff", "base": "HEAD~1" }));
     let diff = output["diff"].as_str().expect("text");
     assert!(diff.starts_with("diff --git a/a.txt b/a.txt\n"), "{diff}");
     assert!(diff.contains("\n-two\n+2\n"), "{diff}");
@@ -77,7 +30,7 @@ fn two_commits_are_compared() {
     assert_eq!((&output["success"], &output["truncated"], &output["note"]), (&json!(true), &json!(false), &json!("")));
     repository.git(&["mv", "a.txt", "b.txt"]);
     repository.commit("sub/new\tfile ü.txt", "x\n", "third");
-    let output = repository.ok(json!({ "operation": "get_changes", "base": second, "target": "main" }));
+    let output = ok(&repository, json!({ "operation": "get_changes", "base": second, "target": "main" }));
     assert_eq!(output["files"], json!(["b.txt", "sub/new\tfile ü.txt"]));
     assert_eq!(output["count"], 2);
     assert_eq!(
@@ -88,23 +41,23 @@ fn two_commits_are_compared() {
         ])
     );
     let output =
-        repository.ok(json!({ "operation": "get_changes", "base": second, "paths": ["*.txt", ":(exclude)sub"] }));
+        ok(&repository, json!({ "operation": "get_changes", "base": second, "paths": ["*.txt", ":(exclude)sub"] }));
     assert_eq!(output["files"], json!(["b.txt"]));
 }
 
 #[test]
 fn outside_of_ci_the_working_tree_is_compared() {
-    let repository = Repository::new();
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["count"], 0);
-    repository.project.write("a.txt", "one\ntwo\nthree\nfour\n");
-    let output = repository.ok(json!({ "operation": "diff" }));
+    let repository = Project::repository();
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["count"], 0);
+    repository.write("a.txt", "one\ntwo\nthree\nfour\n");
+    let output = ok(&repository, json!({ "operation": "diff" }));
     assert!(output["diff"].as_str().is_some_and(|diff| diff.contains("+four")), "{output}");
     assert_eq!(output["target"], "working tree");
 }
 
 #[test]
 fn a_merge_request_is_compared_with_its_target() {
-    let mut repository = Repository::new();
+    let mut repository = Project::repository();
     let base = repository.git(&["rev-parse", "HEAD"]);
     repository.git(&["checkout", "--quiet", "-b", "feature"]);
     let head = repository.commit("b.txt", "feature\n", "on the branch");
@@ -112,7 +65,7 @@ fn a_merge_request_is_compared_with_its_target() {
     let target = repository.commit("c.txt", "main went on\n", "on main");
     repository.git(&["update-ref", "refs/remotes/origin/main", &target]);
     repository.git(&["checkout", "--quiet", "--detach", &head]);
-    repository.env(&[
+    repository.envs([
         ("CI", "true"),
         ("GITLAB_CI", "true"),
         ("CI_MERGE_REQUEST_IID", "7"),
@@ -125,94 +78,93 @@ fn a_merge_request_is_compared_with_its_target() {
             "the merge request's target",
         ),
     ] {
-        repository.env(variables);
-        let output = repository.ok(json!({ "operation": "get_changes" }));
+        repository.envs(variables.iter().copied());
+        let output = ok(&repository, json!({ "operation": "get_changes" }));
         assert_eq!((&output["files"], &output["base"]), (&json!(["b.txt"]), &json!(base)));
         assert!(output["base_from"].as_str().is_some_and(|text| text.ends_with(from)), "{output}");
     }
     // A pipeline for the merged result: HEAD holds both.
     repository.git(&["merge", "--quiet", "--no-edit", "main"]);
-    repository.env(&[("CI_MERGE_REQUEST_DIFF_BASE_SHA", &base), ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", &target)]);
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["b.txt"]));
+    repository.envs([("CI_MERGE_REQUEST_DIFF_BASE_SHA", &base), ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", &target)]);
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["b.txt"]));
     // A target that is not here is no reason to compare with something else.
-    repository.env(&[
+    repository.envs([
         ("CI_MERGE_REQUEST_DIFF_BASE_SHA", "1234567890123456789012345678901234567890"),
         ("CI_MERGE_REQUEST_TARGET_BRANCH_SHA", ""),
         ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "gone"),
     ]);
-    let (outcome, _) = repository.step(json!({ "operation": "diff" }));
+    let (outcome, _) = step(&repository, json!({ "operation": "diff" }));
     outcome.exits(1).says("GIT_DEPTH").says("fetch-depth: 0");
 }
 
 #[test]
 fn a_pull_request_and_a_push_on_github() {
-    let mut repository = Repository::new();
+    let mut repository = Project::repository();
     let before = repository.git(&["rev-parse", "HEAD"]);
     repository.commit("b.txt", "1\n", "one");
     repository.commit("c.txt", "2\n", "two");
-    let event = repository.project.join("runner/event.json");
-    let write_event =
-        |repository: &Repository, event: Value| repository.project.write("runner/event.json", &event.to_string());
+    let event = repository.join("runner/event.json");
+    let write_event = |repository: &Project, event: Value| repository.write("runner/event.json", &event.to_string());
     write_event(&repository, json!({ "before": before, "head_commit": { "message": "{{env.TOKEN}} $(id)" } }));
     let event = event.display().to_string();
-    repository.env(&[("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push"), ("GITHUB_EVENT_PATH", &event)]);
-    let output = repository.ok(json!({ "operation": "get_changes" }));
+    repository.envs([("GITHUB_ACTIONS", "true"), ("GITHUB_EVENT_NAME", "push"), ("GITHUB_EVENT_PATH", event.as_str())]);
+    let output = ok(&repository, json!({ "operation": "get_changes" }));
     assert_eq!(
         (&output["files"], &output["base_from"]),
         (&json!(["b.txt", "c.txt"]), &json!("the commit before the push"))
     );
     // A new branch, of which the default branch is not here: the commit before.
     write_event(&repository, json!({ "before": ZERO }));
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["c.txt"]));
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["c.txt"]));
     write_event(&repository, json!({ "before": "--output=pwned" }));
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["c.txt"]));
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["c.txt"]));
     repository.git(&["update-ref", "refs/remotes/origin/trunk", &before]);
     write_event(&repository, json!({ "repository": { "default_branch": "trunk" } }));
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
-    repository.env(&[
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
+    repository.envs([
         ("GITHUB_EVENT_NAME", "pull_request"),
         ("GITHUB_BASE_REF", "trunk"),
         ("GITHUB_REF", "refs/pull/3/merge"),
     ]);
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
     // Without the event's file, too.
-    repository.env(&[("GITHUB_EVENT_PATH", "/nonexistent/event.json")]);
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
+    repository.envs([("GITHUB_EVENT_PATH", "/nonexistent/event.json")]);
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["files"], json!(["b.txt", "c.txt"]));
 }
 
 #[test]
 fn a_push_on_gitlab_and_the_first_commit() {
-    let mut repository = Repository::new();
+    let mut repository = Project::repository();
     let before = repository.git(&["rev-parse", "HEAD"]);
-    repository.env(&[("CI", "true"), ("CI_COMMIT_BEFORE_SHA", ZERO), ("CI_DEFAULT_BRANCH", "main")]);
-    let output = repository.ok(json!({ "operation": "diff" }));
+    repository.envs([("CI", "true"), ("CI_COMMIT_BEFORE_SHA", ZERO), ("CI_DEFAULT_BRANCH", "main")]);
+    let output = ok(&repository, json!({ "operation": "diff" }));
     assert!(output["diff"].as_str().is_some_and(|diff| diff.contains("+three")), "{output}");
     repository.commit("b.txt", "1\n", "one");
     repository.commit("c.txt", "2\n", "two");
-    repository.env(&[("CI_COMMIT_BEFORE_SHA", &before)]);
-    assert_eq!(repository.ok(json!({ "operation": "get_changes" }))["count"], 2);
+    repository.envs([("CI_COMMIT_BEFORE_SHA", &before)]);
+    assert_eq!(ok(&repository, json!({ "operation": "get_changes" }))["count"], 2);
 }
 
 #[test]
 fn a_shallow_clone_says_what_to_do() {
-    let origin = Repository::new();
+    let origin = Project::repository();
     origin.commit("b.txt", "1\n", "one");
-    let mut clone = Repository { project: Project::new() };
-    let url = format!("file://{}", origin.project.path().display());
+    let mut clone = Project::new();
+    let url = format!("file://{}", origin.path().display());
     clone.git(&["clone", "--quiet", "--depth", "1", &url, "."]);
-    clone.env(&[("CI", "true"), ("CI_COMMIT_BEFORE_SHA", ZERO)]);
-    let (outcome, _) = clone.step(json!({ "operation": "diff" }));
+    clone.envs([("CI", "true"), ("CI_COMMIT_BEFORE_SHA", ZERO)]);
+    let (outcome, _) = step(&clone, json!({ "operation": "diff" }));
     outcome.exits(1).says("shallow").says("GIT_DEPTH: 0").says("fetch-depth: 0");
 }
 
 #[test]
 fn log_and_merge_base() {
-    let repository = Repository::new();
+    let repository = Project::repository();
     let base = repository.git(&["rev-parse", "HEAD"]);
     repository.git(&["checkout", "--quiet", "-b", "feature"]);
     let one = repository.commit("b.txt", "1\n", "one\n\nbody {{env.TOKEN}}\n$(id)");
     let two = repository.commit("c.txt", "2\n", "two");
-    let output = repository.ok(json!({ "operation": "log", "base": "main" }));
+    let output = ok(&repository, json!({ "operation": "log", "base": "main" }));
     assert_eq!(output["count"], 2);
     assert_eq!((&output["commits"][0]["sha"], &output["commits"][1]["sha"]), (&json!(two), &json!(one)));
     let commit = &output["commits"][1];
@@ -221,21 +173,21 @@ fn log_and_merge_base() {
         (&commit["author"], &commit["email"], &commit["parents"]),
         (&json!("Ann"), &json!("ann@example.com"), &json!([base]))
     );
-    let output = repository.ok(json!({ "operation": "log", "max_count": 1 }));
+    let output = ok(&repository, json!({ "operation": "log", "max_count": 1 }));
     assert_eq!((&output["count"], &output["truncated"]), (&json!(1), &json!(true)));
     repository.git(&["checkout", "--quiet", "main"]);
     repository.commit("d.txt", "3\n", "main goes on");
-    let output = repository.ok(json!({ "operation": "merge_base", "base": "main", "target": "feature" }));
+    let output = ok(&repository, json!({ "operation": "merge_base", "base": "main", "target": "feature" }));
     assert_eq!(output["sha"], json!(base));
     repository.git(&["checkout", "--quiet", "--orphan", "other"]);
     repository.commit("e.txt", "4\n", "unrelated");
-    let (outcome, _) = repository.step(json!({ "operation": "merge_base", "base": "main" }));
+    let (outcome, _) = step(&repository, json!({ "operation": "merge_base", "base": "main" }));
     outcome.exits(1).says("no history in common");
 }
 
 #[test]
 fn options_and_hostile_names_are_names_or_refused() {
-    let repository = Repository::new();
+    let repository = Project::repository();
     repository.commit("b.txt", "1\n", "one");
     for name in [
         "--output=pwned",
@@ -252,7 +204,7 @@ fn options_and_hostile_names_are_names_or_refused() {
         "\u{1b}[2J",
     ] {
         for key in ["base", "target"] {
-            let (outcome, _) = repository.step(json!({ "operation": "diff", "base": "HEAD~1", key: name }));
+            let (outcome, _) = step(&repository, json!({ "operation": "diff", "base": "HEAD~1", key: name }));
             if !name.is_empty() {
                 assert_ne!(outcome.code, Some(0), "{key} {name:?}");
             }
@@ -261,23 +213,23 @@ fn options_and_hostile_names_are_names_or_refused() {
     }
     // Paths come after `--`: they are paths, however they look.
     for path in ["--output=pwned", "-p", ":(attr:x)b.txt"] {
-        let (outcome, _) = repository.step(json!({ "operation": "diff", "base": "HEAD~1", "paths": [path] }));
+        let (outcome, _) = step(&repository, json!({ "operation": "diff", "base": "HEAD~1", "paths": [path] }));
         outcome.exits(0);
     }
-    assert!(!repository.project.join("pwned").exists());
+    assert!(!repository.join("pwned").exists());
     // A branch may be called like this, and is one.
     let branch = "feature/$(id)-`x`;{{env.TOKEN}}";
     repository.git(&["branch", branch]);
-    repository.ok(json!({ "operation": "diff", "base": branch }));
+    ok(&repository, json!({ "operation": "diff", "base": branch }));
 }
 
 #[test]
 fn the_repository_s_settings_run_nothing_and_change_nothing() {
-    let mut repository = Repository::new();
-    repository.project.write(".gitattributes", "*.txt diff=evil filter=evil\n");
+    let mut repository = Project::repository();
+    repository.write(".gitattributes", "*.txt diff=evil filter=evil\n");
     repository.commit("a.txt", "one\n2\nthree\n", "second");
-    let plain = repository.ok(json!({ "operation": "diff", "base": "HEAD~1" }));
-    let touch = |name: &str| format!("touch {}", repository.project.join(name).display());
+    let plain = ok(&repository, json!({ "operation": "diff", "base": "HEAD~1" }));
+    let touch = |name: &str| format!("touch {}", repository.join(name).display());
     for (key, value) in [
         ("diff.evil.command", touch("pwned-command")),
         ("diff.evil.textconv", touch("pwned-textconv")),
@@ -294,14 +246,14 @@ fn the_repository_s_settings_run_nothing_and_change_nothing() {
     ] {
         repository.git(&["config", key, &value]);
     }
-    repository.env(&[
+    repository.envs([
         ("GIT_EXTERNAL_DIFF", "touch pwned-env"),
         ("GIT_DIR", "/nonexistent"),
         ("PAGER", "touch pwned-pager-env"),
     ]);
-    assert_eq!(repository.ok(json!({ "operation": "diff", "base": "HEAD~1" })), plain);
-    repository.ok(json!({ "operation": "log" }));
-    let names: Vec<_> = std::fs::read_dir(repository.project.path())
+    assert_eq!(ok(&repository, json!({ "operation": "diff", "base": "HEAD~1" })), plain);
+    ok(&repository, json!({ "operation": "log" }));
+    let names: Vec<_> = std::fs::read_dir(repository.path())
         .expect("read")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .filter(|name| name.starts_with("pwned"))
@@ -311,21 +263,21 @@ fn the_repository_s_settings_run_nothing_and_change_nothing() {
 
 #[test]
 fn a_git_in_the_project_does_not_run() {
-    let mut repository = Repository::new();
-    repository.project.write_program("git", "#!/bin/sh\ntouch pwned\n");
-    let output = repository.ok(json!({ "operation": "get_changes" }));
+    let mut repository = Project::repository();
+    repository.write_program("git", "#!/bin/sh\ntouch pwned\n");
+    let output = ok(&repository, json!({ "operation": "get_changes" }));
     assert_eq!(output["success"], true);
-    assert!(!repository.project.join("pwned").exists());
+    assert!(!repository.join("pwned").exists());
 }
 
 #[test]
 fn a_long_diff_leaves_whole_files_out_and_says_which() {
-    let repository = Repository::new();
-    repository.project.write("big.lock", &"a long line of a lock file\n".repeat(20_000));
-    repository.project.write("z.txt", "small\n");
+    let repository = Project::repository();
+    repository.write("big.lock", &"a long line of a lock file\n".repeat(20_000));
+    repository.write("z.txt", "small\n");
     repository.commit("m.txt", "small too\n", "many");
     let config = json!({ "operation": "diff", "base": "HEAD~1", "max_bytes": 4096 });
-    let (outcome, output) = repository.step(config);
+    let (outcome, output) = step(&repository, config);
     let outcome = outcome.exits(0);
     let diff = output["diff"].as_str().expect("text");
     assert!(diff.contains("+small\n") && diff.contains("+small too\n") && !diff.contains("a long line"), "{diff}");
@@ -341,26 +293,26 @@ fn a_long_diff_leaves_whole_files_out_and_says_which() {
 
 #[test]
 fn a_diff_full_of_commands_is_text() {
-    let repository = Repository::new();
+    let repository = Project::repository();
     let hostile =
         "{{env.API_TOKEN}} $(touch pwned) `touch pwned` ::set-output name=x::y\nsection_start:1:x\n\u{1b}[2J\n";
     repository.commit("a.txt", hostile, "hostile\n\n{{env.API_TOKEN}}");
-    repository.project.write(".shiro/workflow.json", &json!({ "name": "w", "steps": [
+    repository.write(".shiro/workflow.json", &json!({ "name": "w", "steps": [
         { "id": "diff", "type": "git.diff", "config": { "operation": "diff", "base": "HEAD~1" } },
         { "id": "say", "type": "print", "config": { "message": "{{steps.diff.diff}}" }, "depends_on": ["diff"] },
         { "id": "run", "type": "shell", "config": { "command": "printf %s \"{{steps.diff.diff}}\" > got" }, "depends_on": ["say"] }
     ] }).to_string());
     let mut repository = repository;
-    repository.env(&[("API_TOKEN", "correct-horse-battery")]);
-    let outcome = repository.project.shiro("run").exits(0);
+    repository.envs([("API_TOKEN", "correct-horse-battery")]);
+    let outcome = repository.shiro("run").exits(0);
     let outcome = outcome.does_not_say("correct-horse").does_not_say("\u{1b}[2J").says("{{env.API_TOKEN}}");
     assert!(
         outcome.all().lines().all(|line| !line.starts_with("::") && !line.starts_with("section_start:")),
         "{}",
         outcome.all()
     );
-    assert!(repository.project.read("got").contains("+\u{1b}[2J\n"), "byte for byte");
-    assert!(!repository.project.join("pwned").exists());
+    assert!(repository.read("got").contains("+\u{1b}[2J\n"), "byte for byte");
+    assert!(!repository.join("pwned").exists());
 }
 
 #[test]

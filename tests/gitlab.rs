@@ -44,15 +44,10 @@ pub(crate) fn prepare(project: &mut Project) {
     fs::create_dir(&home).expect("create a home for git and the emulator");
     project.env("EFFECTS", effects).env("HOME", home.display().to_string());
     project.write(".gitignore", "/bin/\n/home/\n/effects.log\n/.gitlab-ci-local/\n");
-    for args in [
-        "init -q -b main",
-        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false add .",
-        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false commit -qm start",
-        "remote add origin git@gitlab.example.com:group/name.git",
-    ] {
-        let status = project.command("git").args(args.split(' ')).status().expect("git starts");
-        assert!(status.success(), "git {args}");
-    }
+    project.git(&["init", "--quiet", "--initial-branch=main"]);
+    project.git(&["add", "."]);
+    project.git(&["commit", "--quiet", "--message", "start"]);
+    project.git(&["remote", "add", "origin", "git@gitlab.example.com:group/name.git"]);
 }
 
 fn run(project: &Project, slack: &Server, args: &[&str]) -> Outcome {

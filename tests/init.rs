@@ -8,13 +8,6 @@ use crate::support::{Outcome, Project, SHIRO};
 
 const TEMPLATES: [&str; 3] = ["approval", "release", "blank"];
 
-/// Runs git in a project, as somebody.
-fn git(project: &Project, args: &str) {
-    let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
-    let status = project.command("git").args(identity).args(args.split(' ')).status().expect("git starts");
-    assert!(status.success(), "git {args}");
-}
-
 #[test]
 fn every_template_is_valid_for_every_ci_system() {
     for template in TEMPLATES {
@@ -45,8 +38,8 @@ fn every_template_is_valid_for_every_ci_system() {
 fn a_project_without_a_template_gets_the_approval_and_it_runs() {
     let project = Project::new();
     project.shiro("init").exits(0).says(".gitlab-ci.yml: written");
-    git(&project, "init -q");
-    git(&project, "add -A");
+    project.git(&["init", "-q"]);
+    project.git(&["add", "-A"]);
     project.shiro("run").exits(0).says("Preparing the deployment to production").says("waits for approval");
     project.shiro("run").exits(0).says("Deploying to production");
     let output = project.command("git").args(["status", "--porcelain"]).output().expect("git starts");
@@ -60,13 +53,13 @@ fn a_release_finds_its_version_and_its_notes_and_pushes_a_tag() {
     let home = project.path().display().to_string();
     project.env("HOME", home);
     project.shiro("init -template release -ci none").exits(0);
-    git(&project, "init -q -b main");
-    git(&project, "init -q --bare origin.git");
-    git(&project, "remote add origin ./origin.git");
-    git(&project, "add .shiro");
-    git(&project, "commit -q -m Start");
-    git(&project, "tag v1.2.9");
-    git(&project, "commit -q --allow-empty -m Improve");
+    project.git(&["init", "-q", "-b", "main"]);
+    project.git(&["init", "-q", "--bare", "origin.git"]);
+    project.git(&["remote", "add", "origin", "./origin.git"]);
+    project.git(&["add", ".shiro"]);
+    project.git(&["commit", "-q", "-m", "Start"]);
+    project.git(&["tag", "v1.2.9"]);
+    project.git(&["commit", "-q", "--allow-empty", "-m", "Improve"]);
     project.shiro("run").exits(0).says("Release v1.2.10?").says("- Improve").does_not_say("- Start");
     project.shiro("run").exits(0);
     let tags = |project: &Project| {
@@ -87,8 +80,8 @@ fn the_ci_system_is_the_repository_s() {
         ("https://gitlab.example.com/group/name.git", ".gitlab-ci.yml"),
     ] {
         let project = Project::new();
-        git(&project, "init -q");
-        git(&project, &format!("remote add origin {remote}"));
+        project.git(&["init", "-q"]);
+        project.git(&["remote", "add", "origin", remote]);
         project.shiro("init").exits(0);
         assert!(project.join(expected).exists(), "{remote}");
     }

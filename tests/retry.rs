@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::gitlab::emulator;
+use crate::gitlab::{emulator, prepare};
 use crate::support::gitlab_packages::GitLab;
-use crate::support::{Outcome, Project, SHIRO};
+use crate::support::{Outcome, Project};
 
 /// A gate; then a step with an effect, and one that fails as long as something is broken.
 fn workflow(deploy: Value) -> Value {
@@ -190,21 +190,7 @@ fn a_retried_job_of_the_emulator_runs_no_completed_step_again() {
     shared.write("effects.broken", "");
     let mut project = Project::with_workflow(&workflow(json!({})));
     project.write(".gitlab-ci.yml", PIPELINE);
-    project.write(".gitignore", "/bin/\n/home/\n/.gitlab-ci-local/\n");
-    fs::create_dir_all(project.join("bin")).expect("create bin");
-    fs::create_dir_all(project.join("home")).expect("create a home");
-    std::os::unix::fs::symlink(SHIRO, project.join("bin/shiro")).expect("link shiro");
-    let path = format!("{}:{}", project.join("bin").display(), std::env::var("PATH").expect("PATH is set"));
-    let home = project.join("home").display().to_string();
-    project.env("PATH", path).env("HOME", home);
-    for args in [
-        "init -q -b main",
-        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false add .",
-        "-c user.name=t -c user.email=t@example.com -c commit.gpgsign=false commit -qm start",
-        "remote add origin git@gitlab.example.com:group/name.git",
-    ] {
-        assert!(project.command("git").args(args.split(' ')).status().expect("git starts").success(), "git {args}");
-    }
+    prepare(&mut project);
     let run = |jobs: &[&str]| {
         let mut command = project.command(emulator());
         command.args(["--shell-isolation", "--variable"]).arg(format!("EFFECTS={}", shared.join("effects").display()));

@@ -15,7 +15,7 @@ use crate::support::{Project, SHIRO};
 
 #[test]
 fn slack_reaches_its_own_host_and_a_host_from_an_output_may_not_be_private() {
-    let server = Server::slack();
+    let server = Server::ok();
     let hook = server.url("/services/T/B/x12345678");
     let mut project = Project::with_workflow(&json!({ "name": "private", "steps": [
         { "id": "make", "type": "shell", "config": { "command": "printf %s \"$HOOK\"" } },
@@ -47,7 +47,7 @@ fn metadata_addresses_are_never_reached() {
 
 #[test]
 fn redirects_are_not_followed() {
-    let target = Server::slack();
+    let target = Server::ok();
     let location = target.url("/elsewhere");
     let server = Server::start(move |_, _| Answer::new(302, "").header("location", location.clone()));
     let mut project = Project::with_workflow(&json!({ "name": "redirect", "steps": [
@@ -76,7 +76,7 @@ fn authority(server: &Server) -> String {
 
 #[test]
 fn only_the_granted_scheme_host_and_port_are_reached() {
-    let (granted, other) = (Server::slack(), Server::slack());
+    let (granted, other) = (Server::ok(), Server::slack());
     let request = |scheme: &str, authority: String| json!({ "scheme": scheme, "authority": authority });
     let case = requests_to(
         &granted.url(""),
@@ -100,7 +100,7 @@ fn only_the_granted_scheme_host_and_port_are_reached() {
 
 #[test]
 fn private_addresses_are_refused_in_every_spelling_whatever_host_is_granted() {
-    let server = Server::slack();
+    let server = Server::ok();
     let hosts = [
         "127.0.0.1",
         "localhost",
@@ -138,7 +138,7 @@ fn metadata_services_are_refused_whatever_is_granted() {
 
 #[test]
 fn what_is_no_request_is_not_sent() {
-    let server = Server::slack();
+    let server = Server::ok();
     let to = authority(&server);
     let all = json!([
         { "authority": format!("{to}@evil.example") },
@@ -169,7 +169,7 @@ fn what_is_no_request_is_not_sent() {
 
 #[test]
 fn too_many_headers_hit_a_limit() {
-    let server = Server::slack();
+    let server = Server::ok();
     requests_to(&server.url(""), json!([{ "authority": authority(&server), "headers": 40_000 }]))
         .ends(5)
         .says("header");
@@ -178,7 +178,7 @@ fn too_many_headers_hit_a_limit() {
 
 #[test]
 fn a_redirect_is_an_answer_and_carries_nothing_along() {
-    let other = Server::slack();
+    let other = Server::ok();
     let location = other.url("/elsewhere");
     let server = Server::start(move |number, _| {
         let status = [302, 307, 308][number % 3];
@@ -274,8 +274,8 @@ fn counting(now: Arc<AtomicUsize>, most: Arc<AtomicUsize>) -> String {
 
 #[test]
 fn the_jobs_proxy_is_used_for_what_is_granted_and_for_nothing_else() {
-    let proxy = Server::slack();
-    let server = Server::slack();
+    let proxy = Server::ok();
+    let server = Server::ok();
     let granted = json!([{ "url": "http://granted.invalid" }, { "url": server.url(""), "private": ["127.0.0.0/8"] }]);
     let all = json!([{ "authority": "granted.invalid", "path": "/x" }, { "authority": "other.invalid" },
         { "authority": authority(&server) }]);
@@ -292,7 +292,7 @@ const HOSTS: &str = "192.0.2.1 mixed.test\n127.0.0.1 mixed.test\n127.0.0.1 insid
 
 #[test]
 fn a_name_leads_nowhere_that_its_address_may_not() {
-    let server = Server::slack();
+    let server = Server::ok();
     let to = |host: &str| json!({ "authority": format!("{host}:{}", server.port()) });
     let case = requests(json!([to("inside.test"), to("mixed.test"), to("cloud.test")]));
     case.project.write("hosts", HOSTS);

@@ -134,8 +134,8 @@ impl Server {
         Self { address, certificate, received, runtime: Some(runtime) }
     }
 
-    /// Answers as Slack does when all is well.
-    pub(crate) fn slack() -> Self {
+    /// Answers `ok` to everything.
+    pub(crate) fn ok() -> Self {
         Self::start(|_, _| Answer::new(200, "ok"))
     }
 

@@ -1,6 +1,7 @@
 //! A hermetic project directory, the `shiro` that runs in it, and the servers it talks to.
 
 pub(crate) mod forge;
+pub(crate) mod git;
 pub(crate) mod github;
 pub(crate) mod gitlab;
 pub(crate) mod gitlab_packages;
@@ -9,9 +10,11 @@ pub(crate) mod http;
 pub(crate) mod languages;
 pub(crate) mod memory;
 pub(crate) mod minisign;
+pub(crate) mod models;
 pub(crate) mod namespace;
 pub(crate) mod registry;
 pub(crate) mod s3;
+pub(crate) mod slack;
 pub(crate) mod tokens;
 pub(crate) mod wat;
 
@@ -66,6 +69,12 @@ impl Project {
     /// Sets a variable for every command.
     pub(crate) fn env(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
         self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Sets variables for every command.
+    pub(crate) fn envs<'a, V: Into<String>>(&mut self, variables: impl IntoIterator<Item = (&'a str, V)>) -> &mut Self {
+        self.variables.extend(variables.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
         self
     }
 
