@@ -115,13 +115,105 @@ fn the_demonstration_runs() {
     assert_eq!(slack.received().len(), 2);
 }
 
+/// Whether a source file has a test of this name: a function with `#[test]` right above it, other attributes between.
+fn has_test(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_it = |line: &str| {
+        line.strip_prefix("fn ").and_then(|line| line.strip_prefix(name)).is_some_and(|rest| rest.starts_with('('))
+    };
+    let mut places = lines.iter().enumerate().filter(|(_, line)| is_it(line));
+    places.any(|(at, _)| {
+        lines[..at].iter().rev().take_while(|line| line.starts_with("#[")).any(|line| *line == "#[test]")
+    })
+}
+
 #[test]
-fn every_test_that_the_differences_name_is_there() {
+fn every_fault_of_go_shiro_has_its_tests() {
     let document = read("docs/differences-from-go-shiro.md");
-    let (_, section) = document.split_once("\n## Tests\n").expect("the section");
-    let names: Vec<(&str, &str)> = section.split('`').filter_map(|text| text.split_once("::")).collect();
-    assert!(names.len() > 5, "{names:?}");
-    for (file, name) in names {
-        assert!(read(format!("tests/{file}.rs")).contains(&format!("\nfn {name}()")), "tests/{file}.rs has no {name}");
+    let (_, section) = document.split_once("\n## Its faults\n").expect("the section");
+    let rows: Vec<Vec<&str>> = section
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with("| "))
+        .map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let numbers: Vec<String> = rows.iter().map(|row| row[0].to_owned()).collect();
+    assert_eq!(numbers, (1..=56).map(|number| number.to_string()).collect::<Vec<_>>());
+    for row in rows {
+        assert!(row[1].len() > 10 && row[2].len() > 5, "{row:?} says what was wrong and what is here");
+        let tests: Vec<(&str, &str)> = row[3].split('`').filter_map(|text| text.split_once("::")).collect();
+        assert!(!tests.is_empty(), "{row:?} names no test");
+        for (file, name) in tests {
+            assert!(has_test(&read(file), name), "fault {}: {file} has no test {name}", row[0]);
+        }
     }
+}
+
+#[test]
+fn a_test_is_told_from_what_looks_like_one() {
+    let text = "#[test]\nfn one() {\n    fn two() {}\n}\n#[test]\n    #[cfg(unix)]\n    fn three() {\n// fn four()";
+    let found: Vec<bool> = ["one", "two", "three", "four", "on"].iter().map(|name| has_test(text, name)).collect();
+    assert_eq!(found, [true, false, true, false, false]);
+}
+
+/// The targets of the links in a Markdown text, outside of code.
+fn links(text: &str) -> Vec<String> {
+    let outside: String = text.split("```").step_by(2).collect();
+    let prose: String = outside.split('`').step_by(2).collect();
+    prose.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// A heading as a link names it.
+fn anchor(heading: &str) -> String {
+    let kept = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    heading
+        .trim_start_matches('#')
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| kept(*c))
+        .collect::<String>()
+        .replace(' ', "-")
+}
+
+/// All of them, but for templates: their links are those of a folder that is yet to be made.
+fn markdown_files() -> Vec<std::path::PathBuf> {
+    let mut files = vec![repository().join("README.md")];
+    let mut rest: Vec<_> = ["docs", "examples", "plugins", "tests", "wit"].map(|dir| repository().join(dir)).into();
+    while let Some(dir) = rest.pop() {
+        for entry in fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            match path.is_dir() {
+                true if !matches!(name.as_str(), "target" | "node_modules" | "templates") => rest.push(path),
+                false if name.ends_with(".md") => files.push(path),
+                _ => {}
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn every_link_in_the_documentation_leads_somewhere() {
+    let mut followed = 0;
+    for file in markdown_files() {
+        let name = file.display();
+        for link in links(&read(&file)).iter().filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => file.clone(),
+                path => file.parent().expect("a directory").join(path),
+            };
+            assert!(target.exists(), "{name}: {link} leads nowhere");
+            if !fragment.is_empty() {
+                let text = fs::read_to_string(&target).unwrap_or_default();
+                let there = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == fragment);
+                assert!(there, "{name}: {link}: there is no such heading");
+            }
+            followed += 1;
+        }
+    }
+    assert!(followed > 20, "{followed}");
 }

@@ -124,6 +124,27 @@ fn no_unfinished_marks() {
 }
 
 #[test]
+fn no_test_is_skipped() {
+    // Written in two parts, so that this file passes.
+    let mark = concat!("#[", "ignore");
+    let texts: Vec<(PathBuf, String)> = all_rust_files()
+        .into_iter()
+        .map(|file| {
+            let text = fs::read_to_string(&file).expect("read");
+            (file, text)
+        })
+        .collect();
+    for (file, text) in &texts {
+        for rest in text.split(mark).skip(1) {
+            // What runs only in a process of its own is started by another test, by its name.
+            let name = rest.split("fn ").nth(1).and_then(|rest| rest.split('(').next()).expect("a function");
+            let named = texts.iter().map(|(_, text)| text.matches(name).count()).sum::<usize>();
+            assert!(named > 1, "{}: nothing runs {name}", file.display());
+        }
+    }
+}
+
+#[test]
 fn every_test_module_is_part_of_this_binary() {
     let main = fs::read_to_string(repository().join("tests/main.rs")).expect("read");
     for entry in fs::read_dir(repository().join("tests")).expect("read tests/") {

@@ -161,6 +161,12 @@ mod tests {
     }
 
     #[test]
+    fn no_request_is_waited_for_without_end() {
+        assert_eq!(Request::get("https://x").timeout, Duration::from_secs(30));
+        assert_eq!(Request::get("https://x").timeout(Duration::from_secs(1)).timeout, Duration::from_secs(1));
+    }
+
+    #[test]
     fn credentials_and_forms_are_encoded() {
         let request = Request::post("https://x").basic("Aladdin", "open sesame").form([("a", "1 2"), ("b", "\n")]);
         assert_eq!(request.headers[0], ("authorization".into(), b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".to_vec()));
