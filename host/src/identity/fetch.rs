@@ -21,6 +21,7 @@ use crate::approval::Authorship;
 use crate::capability::{Origin, PrivateRanges};
 use crate::net::address::check_host;
 use crate::net::client::Clients;
+use crate::net::http::causes;
 use crate::net::is_loopback_name;
 use crate::net::trust;
 
@@ -263,7 +264,7 @@ impl Directory {
                 .header("user-agent", concat!("shiro/", env!("CARGO_PKG_VERSION")))
                 .send()
                 .await;
-            let response = response.map_err(|error| unreachable_at(&place, &chain(&error)))?;
+            let response = response.map_err(|error| unreachable_at(&place, &causes(&error)))?;
             let status = response.status();
             if !status.is_success() {
                 let error = IdentityError::new("refused", format!("{place} answers {status} to {}", what(&url)));
@@ -329,7 +330,7 @@ async fn read_body(
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|error| unreachable_at(place, &chain(&error)))? {
+    while let Some(part) = response.chunk().await.map_err(|error| unreachable_at(place, &causes(&error)))? {
         if (bytes.len() + part.len()) as u64 > most {
             return Err(too_large());
         }
@@ -346,14 +347,6 @@ fn what(url: &Url) -> String {
 fn unreachable_at(place: &str, why: &str) -> IdentityError {
     IdentityError::new("unreachable", format!("{place} can't be asked: {why}"))
         .hint("check the address in the policy and the network; without one, give the issuer's keys there, as `jwks`")
-}
-
-/// The chain of causes on one line. The outermost says no more than that there was an error, and names the URL.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    texts.dedup();
-    if texts.is_empty() { "the request failed".to_owned() } else { texts.join(": ") }
 }
 
 /// What the policy holds, or the file that it names.

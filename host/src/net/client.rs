@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::address::{Prohibited, check};
-use super::is_loopback_name;
 use super::trust::{Trust, trust};
+use super::{http, is_loopback_name};
 use crate::capability::PrivateRanges;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -114,13 +114,7 @@ impl Clients {
 fn build(route: &Route, proxy: Option<&Intercept>, trust: &Trust) -> Result<reqwest::Client, ClientError> {
     let unusable =
         |what: &str, error: reqwest::Error| ClientError::Unusable(format!("{what}: {}", error.without_url()));
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(trust.config.clone())
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .no_proxy();
+    let mut builder = http::builder(trust.config.clone()).connect_timeout(CONNECT_TIMEOUT).no_proxy();
     builder = match route {
         Route::Direct { private } => builder.dns_resolver(Arc::new(CheckedResolver { private: private.clone() })),
         // It is the proxy that looks the target's name up; its own address is the job's business.

@@ -1,33 +1,12 @@
 //! The step type `data.exists`: says whether the shared data has a value.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use shiro_plugin_data::{Scope, full_key, shown};
-use shiro_step::{Failure, Permissions, Step, Text, store};
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    /// What the value is stored as.
-    #[schemars(extend("minLength" = 1))]
-    key: Text,
-    /// The first part of the key, for keys that belong together: `deploy` and `version` are the key `deploy/version`.
-    namespace: Option<Text>,
-    /// How far the value reaches: one run, all runs of the pipeline, of the branch or tag, or of the project.
-    #[serde(default)]
-    scope: Scope,
-}
+use serde::Serialize;
+use shiro_plugin_data::{Entry, Output};
+use shiro_step::{Failure, Permissions, Step, store};
 
 #[derive(Serialize, JsonSchema)]
-struct Output {
-    /// Always true.
-    success: bool,
-    /// The key, as the config has it.
-    key: String,
-    /// The namespace, as the config has it; empty without one.
-    namespace: String,
-    /// The scope.
-    scope: Scope,
+struct Found {
     /// There is a value, and its time is not over.
     exists: bool,
 }
@@ -37,18 +16,16 @@ struct Exists;
 impl Step for Exists {
     const NAME: &'static str = "data.exists";
     const SUMMARY: &'static str = "Says whether a value is stored.";
-    type Config = Config;
-    type Output = Output;
+    type Config = Entry;
+    type Output = Output<Found>;
 
     fn permissions() -> Permissions {
         Permissions::default().load("*", "*")
     }
 
-    fn run(config: Config) -> Result<Output, Failure> {
-        let full_key = full_key(config.namespace.as_ref(), &config.key)?;
-        let exists = store::exists(config.scope.into(), &full_key)?;
-        let (key, namespace) = (config.key.into_string(), shown(config.namespace));
-        Ok(Output { success: true, key, namespace, scope: config.scope, exists })
+    fn run(entry: Entry) -> Result<Self::Output, Failure> {
+        let exists = store::exists(entry.scope.into(), &entry.full_key()?)?;
+        Ok(entry.output(Found { exists }))
     }
 }
 

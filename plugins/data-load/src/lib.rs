@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shiro_plugin_data::{Scope, full_key, known_keys, shown};
+use shiro_plugin_data::{Entry, Output, Scope, known_keys};
 use shiro_step::{Failure, Permissions, Step, Text, store};
 
 #[derive(Deserialize, JsonSchema)]
@@ -25,15 +25,7 @@ struct Config {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Output {
-    /// Always true.
-    success: bool,
-    /// The key, as the config has it.
-    key: String,
-    /// The namespace, as the config has it; empty without one.
-    namespace: String,
-    /// The scope.
-    scope: Scope,
+struct Loaded {
     /// The value, or the fallback.
     value: Value,
     /// There is a value.
@@ -50,23 +42,24 @@ impl Step for Load {
     const NAME: &'static str = "data.load";
     const SUMMARY: &'static str = "Loads a value that another step, job or pipeline has stored.";
     type Config = Config;
-    type Output = Output;
+    type Output = Output<Loaded>;
 
     fn permissions() -> Permissions {
         Permissions::default().load("*", "*")
     }
 
-    fn run(config: Config) -> Result<Output, Failure> {
-        let full_key = full_key(config.namespace.as_ref(), &config.key)?;
-        let found: Option<Value> = store::get(config.scope.into(), &full_key)?;
+    fn run(config: Config) -> Result<Self::Output, Failure> {
+        let Config { key, namespace, scope, fallback } = config;
+        let entry = Entry { key, namespace, scope };
+        let full_key = entry.full_key()?;
+        let found: Option<Value> = store::get(scope.into(), &full_key)?;
         let expired = match found {
             Some(_) => false,
-            None => is_over(store::expires_at(config.scope.into(), &full_key)?, SystemTime::now()),
+            None => is_over(store::expires_at(scope.into(), &full_key)?, SystemTime::now()),
         };
         let exists = found.is_some();
-        let Some(value) = found.or(config.fallback) else { return Err(missing(&full_key, config.scope, expired)) };
-        let (key, namespace) = (config.key.into_string(), shown(config.namespace));
-        Ok(Output { success: true, key, namespace, scope: config.scope, value, exists, fallback: !exists, expired })
+        let Some(value) = found.or(fallback) else { return Err(missing(&full_key, scope, expired)) };
+        Ok(entry.output(Loaded { value, exists, fallback: !exists, expired }))
     }
 }
 

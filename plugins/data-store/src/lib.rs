@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shiro_plugin_data::{Scope, full_key, shown};
+use shiro_plugin_data::{Entry, Output, Scope};
 use shiro_step::{Failure, Permissions, Step, Text, Timeout, store};
 
 #[derive(Deserialize, JsonSchema)]
@@ -25,15 +25,7 @@ struct Config {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct Output {
-    /// Always true.
-    success: bool,
-    /// The key, as the config has it.
-    key: String,
-    /// The namespace, as the config has it; empty without one.
-    namespace: String,
-    /// The scope.
-    scope: Scope,
+struct Stored {
     /// Always true.
     stored: bool,
 }
@@ -45,26 +37,27 @@ impl Step for Store {
     const SUMMARY: &'static str = "Stores a value that later steps, jobs or pipelines can load.";
     const IDEMPOTENT: bool = true;
     type Config = Config;
-    type Output = Output;
+    type Output = Output<Stored>;
 
     fn permissions() -> Permissions {
         Permissions::default().store("*", "*")
     }
 
-    fn run(config: Config) -> Result<Output, Failure> {
-        if config.value.is_null() {
+    fn run(config: Config) -> Result<Self::Output, Failure> {
+        let Config { key, value, namespace, scope, ttl } = config;
+        if value.is_null() {
             return Err(Failure::invalid_config("value: there is nothing to store: `null` is no value"));
         }
-        let key = full_key(config.namespace.as_ref(), &config.key)?;
-        match config.ttl.map(Timeout::limit) {
-            None => store::set(config.scope.into(), &key, &config.value)?,
-            Some(Some(ttl)) => store::set_for(config.scope.into(), &key, &config.value, ttl)?,
+        let entry = Entry { key, namespace, scope };
+        let full_key = entry.full_key()?;
+        match ttl.map(Timeout::limit) {
+            None => store::set(scope.into(), &full_key, &value)?,
+            Some(Some(ttl)) => store::set_for(scope.into(), &full_key, &value, ttl)?,
             Some(None) => {
                 return Err(Failure::invalid_config("ttl: the value would be gone at once: leave it out to keep it"));
             }
         }
-        let (key, namespace) = (config.key.into_string(), shown(config.namespace));
-        Ok(Output { success: true, key, namespace, scope: config.scope, stored: true })
+        Ok(entry.output(Stored { stored: true }))
     }
 }
 

@@ -36,6 +36,51 @@ impl std::fmt::Display for Scope {
     }
 }
 
+/// Which value is meant: the whole config of the step types that need nothing else.
+// The description is for who reads this; a step type's own summary says what its config is of.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(description = "")]
+pub struct Entry {
+    /// What the value is stored as.
+    #[schemars(extend("minLength" = 1))]
+    pub key: Text,
+    /// The first part of the key, for keys that belong together: `deploy` and `version` are the key `deploy/version`.
+    pub namespace: Option<Text>,
+    /// How far the value reaches: one run, all runs of the pipeline, of the branch or tag, or of the project.
+    #[serde(default)]
+    pub scope: Scope,
+}
+
+impl Entry {
+    /// The key that is stored.
+    pub fn full_key(&self) -> Result<String, Failure> {
+        full_key(self.namespace.as_ref(), &self.key)
+    }
+
+    /// What a step returns of it.
+    pub fn output<T>(self, result: T) -> Output<T> {
+        let (key, namespace) = (self.key.into_string(), shown(self.namespace));
+        Output { success: true, key, namespace, scope: self.scope, result }
+    }
+}
+
+/// What a step returns: of which value, and what became of it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct Output<T> {
+    /// Always true.
+    success: bool,
+    /// The key, as the config has it.
+    key: String,
+    /// The namespace, as the config has it; empty without one.
+    namespace: String,
+    /// The scope.
+    scope: Scope,
+    #[serde(flatten)]
+    result: T,
+}
+
 /// The key that is stored: the namespace is its first part. An empty namespace is none.
 pub fn full_key(namespace: Option<&Text>, key: &str) -> Result<String, Failure> {
     match namespace.map(|namespace| &**namespace) {

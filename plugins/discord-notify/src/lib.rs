@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use shiro_notify::{Output, web, without_links};
 use shiro_step::http::Request;
 use shiro_step::{Failure, Permissions, Step, Text, log};
-
-/// How long Discord has to answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Discord's limits: a message, a name, an embed's title.
 const MESSAGE: usize = 2000;
@@ -45,16 +43,6 @@ fn usual_link() -> Text {
     "Open".into()
 }
 
-#[derive(Serialize, JsonSchema)]
-struct Output {
-    /// Always true.
-    sent: bool,
-    /// The message as it stood in the config.
-    message: String,
-    /// The HTTP status of the answer.
-    status: u16,
-}
-
 struct DiscordNotify;
 
 impl Step for DiscordNotify {
@@ -72,14 +60,14 @@ impl Step for DiscordNotify {
         if cut {
             log::warn("the message is longer than Discord allows: its end was left out");
         }
-        let response = Request::post(&*config.webhook_url).timeout(TIMEOUT).json(&body).send()?;
+        let response = Request::post(&*config.webhook_url).timeout(shiro_notify::TIMEOUT).json(&body).send()?;
         let (status, wait, success) = (response.status(), response.retry_after(), response.is_success());
         if !success {
             let said = response.excerpt(shiro_notify::EXCERPT);
             let wait = wait.or_else(|| retry_after(&said));
             return Err(shiro_notify::refused("Discord", status, wait, &said, &config.webhook_url));
         }
-        Ok(Output { sent: true, message: config.message.into_string(), status })
+        Ok(shiro_notify::sent(config.message.into_string(), status))
     }
 }
 
@@ -90,11 +78,7 @@ fn payload(config: &Config) -> Result<(Value, bool), Failure> {
     if config.message.trim().is_empty() {
         return Err(Failure::invalid_config("`message` is empty"));
     }
-    let (text, cut) = shiro_notify::cut(&config.message, MESSAGE, |c| match c {
-        '[' => Some("\\["),
-        ']' => Some("\\]"),
-        _ => None,
-    });
+    let (text, cut) = without_links(&config.message, MESSAGE);
     let mut body = Map::new();
     body.insert("content".to_owned(), text.into());
     // Mentions are text: nobody is notified.
@@ -110,15 +94,6 @@ fn payload(config: &Config) -> Result<(Value, bool), Failure> {
         body.insert("embeds".to_owned(), json!([{ "title": title, "url": url }]));
     }
     Ok((Value::Object(body), cut))
-}
-
-fn web<'a>(url: Option<&'a str>, key: &str) -> Result<Option<&'a str>, Failure> {
-    match url.filter(|url| !url.is_empty()) {
-        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
-            Err(Failure::invalid_config(format!("`{key}` has to begin with https:// or http://")))
-        }
-        url => Ok(url),
-    }
 }
 
 /// How long a rate limit lasts: in the answer's JSON, in seconds with a fraction.

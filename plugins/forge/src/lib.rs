@@ -7,6 +7,7 @@
 //! diff     where a line of a file stands in a diff
 //! marker   a hidden mark in what is posted, so that nothing is posted twice
 //! inline   comments on lines: which are new, where they go, what became of them
+//! output   what later steps can refer to
 //! schema   which keys belong to which operation
 //! ```
 
@@ -16,6 +17,7 @@ pub mod diff;
 pub mod event;
 pub mod inline;
 pub mod marker;
+pub mod output;
 pub mod schema;
 
 use serde_json::{Map, Value};

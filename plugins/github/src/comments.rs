@@ -24,7 +24,7 @@ pub(crate) fn post(github: &Service, settings: &Settings) -> Result<Output, Fail
     let marker = Marker::new(&[body], &context::idempotency_key());
     let there = bodies(&github.api.list(&path, &[])?);
     if Posted::of(there.iter().map(String::as_str)).has(&marker, settings.dedup.unwrap_or(false)) {
-        return Ok(Output { success: true, message: "the comment was there already".to_owned(), ..Output::default() });
+        return Ok(Output::done("the comment was there already"));
     }
     let comment = github.api.write("POST", &path, &json!({ "body": marker.mark(body) }))?;
     Ok(Output { created: true, ..Output::info("posted a comment", comment) })

@@ -100,7 +100,7 @@ pub(crate) fn workflow(github: &Service, settings: &Settings) -> Result<Output, 
     let answer = github.api.write("POST", &path, &body).map_err(|refusal| refusal.once("the workflow was started"))?;
     // GitHub has nothing to say of it, or the run.
     let info = Some(answer).filter(|answer| !answer.is_null());
-    Ok(Output { success: true, message: "started the workflow".to_owned(), created: true, info, ..Output::default() })
+    Ok(Output { created: true, info, ..Output::done("started the workflow") })
 }
 
 /// `create_pull_request`. <https://docs.github.com/en/rest/pulls/pulls#create-a-pull-request>

@@ -8,7 +8,7 @@ use shiro_step::Failure;
 use shiro_step::http::percent_encode;
 
 use crate::config::Settings;
-use crate::output::Output;
+use crate::output::{Diff, Output};
 use crate::service::Service;
 
 /// The longest diff, unless the config says otherwise.
@@ -109,7 +109,7 @@ pub(crate) fn diff(github: &Service, settings: &Settings) -> Result<Output, Fail
         text.push_str("\n[the rest of the diff is left out]\n");
     }
     let message = if truncated { "got the beginning of the diff" } else { "got the diff" }.to_owned();
-    Ok(Output { success: true, message, diff: Some(text), truncated: Some(truncated), ..Output::default() })
+    Ok(Output { own: Diff { diff: Some(text), truncated: Some(truncated) }, ..Output::done(message) })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) fn post(gitlab: &Instance, settings: &Settings) -> Result<Output, Fai
     let merge_request = merge::path(gitlab, settings)?;
     let marker = Marker::new(&[body], &context::idempotency_key());
     if posted(gitlab, &merge_request)?.has(&marker, settings.dedup.unwrap_or(false)) {
-        return Ok(Output { success: true, message: "the comment was there already".to_owned(), ..Output::default() });
+        return Ok(Output::done("the comment was there already"));
     }
     let text = marker.mark(&text(body, settings));
     let note = gitlab.api.write("POST", &format!("{merge_request}/notes"), &json!({ "body": text }))?;

@@ -9,7 +9,7 @@ use shiro_step::http::percent_encode;
 
 use crate::config::Settings;
 use crate::instance::Instance;
-use crate::output::Output;
+use crate::output::{Lists, Output};
 
 /// The path of the merge request that is meant.
 pub(crate) fn path(gitlab: &Instance, settings: &Settings) -> Result<String, Failure> {
@@ -111,14 +111,14 @@ pub(crate) fn user(gitlab: &Instance, settings: &Settings) -> Result<Output, Fai
 pub(crate) fn participants(gitlab: &Instance, settings: &Settings) -> Result<Output, Failure> {
     let participants = gitlab.api.list(&format!("{}/participants", path(gitlab, settings)?), &[])?;
     let message = format!("found {} participants", participants.len());
-    Ok(Output { success: true, message, participants: Some(participants), ..Output::default() })
+    Ok(Output { own: Lists { participants: Some(participants), ..Lists::default() }, ..Output::done(message) })
 }
 
 /// `get_files_changed`.
 pub(crate) fn files(gitlab: &Instance, settings: &Settings) -> Result<Output, Failure> {
     let files = gitlab.api.list(&format!("{}/diffs", path(gitlab, settings)?), &[])?;
     let message = format!("found {} changed files", files.len());
-    Ok(Output { success: true, message, files: Some(files), ..Output::default() })
+    Ok(Output { own: Lists { files: Some(files), ..Lists::default() }, ..Output::done(message) })
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(crate) fn status(gitlab: &Instance, settings: &Settings) -> Result<Output, F
         Ok(status) => Ok(Output { created: true, ..Output::info("set the status", status) }),
         // It has this state already, from an attempt whose answer was lost.
         Err(refusal) if refusal.is(&[400]) && refusal.says("cannot transition status") => {
-            Ok(Output { success: true, message: "the commit had this status already".to_owned(), ..Output::default() })
+            Ok(Output::done("the commit had this status already"))
         }
         Err(refusal) => Err(refusal.into()),
     }

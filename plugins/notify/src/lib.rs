@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use shiro_step::Failure;
+
+/// How long a service has to answer.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How many bytes of an answer are looked at.
 pub const EXCERPT: usize = 2048;
@@ -15,6 +20,42 @@ const SHOWN: usize = 200;
 
 /// Parts of the webhook's path that are shorter than this are no secret.
 const SECRET_PART: usize = 6;
+
+/// What a step returns of a message that was taken.
+#[derive(Serialize, JsonSchema)]
+#[schemars(description = "")]
+pub struct Output {
+    /// Always true.
+    sent: bool,
+    /// The message as it stood in the config.
+    message: String,
+    /// The HTTP status of the answer.
+    status: u16,
+}
+
+/// Of a message, which was taken with this status.
+pub fn sent(message: String, status: u16) -> Output {
+    Output { sent: true, message, status }
+}
+
+/// The URL that a key holds, if it holds one: a web page's, as others will follow it.
+pub fn web<'a>(url: Option<&'a str>, key: &str) -> Result<Option<&'a str>, Failure> {
+    match url.filter(|url| !url.is_empty()) {
+        Some(url) if !url.starts_with("https://") && !url.starts_with("http://") => {
+            Err(Failure::invalid_config(format!("`{key}` has to begin with https:// or http://")))
+        }
+        url => Ok(url),
+    }
+}
+
+/// Markdown in which no link hides its address, [cut] to a limit.
+pub fn without_links(text: &str, limit: usize) -> (String, bool) {
+    cut(text, limit, |c| match c {
+        '[' => Some("\\["),
+        ']' => Some("\\]"),
+        _ => None,
+    })
+}
 
 /// Whether a status is worth another attempt.
 pub fn is_passing(status: u16) -> bool {

@@ -4,16 +4,11 @@ mod answer;
 mod markup;
 mod payload;
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shiro_step::http::Request;
 use shiro_step::{Failure, Permissions, Step, Text, log};
-
-/// How long Slack has to answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// In the keys that may be left out, an empty string counts as left out.
 #[derive(Deserialize, JsonSchema)]
@@ -88,7 +83,7 @@ impl Step for SlackNotify {
         if payload.cut {
             log::warn("the message is longer than Slack allows: its end was left out");
         }
-        let response = Request::post(&*config.webhook_url).timeout(TIMEOUT).json(&payload.body).send()?;
+        let response = Request::post(&*config.webhook_url).timeout(shiro_notify::TIMEOUT).json(&payload.body).send()?;
         let status = response.status();
         let retry_after = response.retry_after();
         answer::check(status, retry_after, &response.excerpt(shiro_notify::EXCERPT), &config.webhook_url)?;

@@ -37,7 +37,7 @@ pub(crate) fn build(config: &Config) -> Result<Payload, Failure> {
             body.insert(key.to_owned(), value.into());
         }
     }
-    if let Some(url) = config.gitlab_pipeline_url.as_deref().filter(|url| !url.is_empty()) {
+    if let Some(url) = shiro_notify::web(config.gitlab_pipeline_url.as_deref(), "gitlab_pipeline_url")? {
         let (section, section_cut) = escape(&config.message, SECTION);
         cut = section_cut;
         body.insert("blocks".to_owned(), blocks(&section, button_url(url)?, &config.button_text));
@@ -66,9 +66,6 @@ fn blocks(section: &str, url: &str, button: &str) -> Value {
 
 /// A URL can't be cut: what is left would lead elsewhere.
 fn button_url(url: &str) -> Result<&str, Failure> {
-    if !url.starts_with("https://") && !url.starts_with("http://") {
-        return Err(Failure::invalid_config("`gitlab_pipeline_url` has to begin with https:// or http://"));
-    }
     match url.encode_utf16().count() {
         length if length > BUTTON_URL => Err(Failure::invalid_config(format!(
             "`gitlab_pipeline_url` has {length} characters: Slack takes at most {BUTTON_URL}"

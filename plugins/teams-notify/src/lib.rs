@@ -2,16 +2,13 @@
 //! <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use shiro_notify::{Output, web, without_links};
 use shiro_step::http::Request;
 use shiro_step::{Failure, Permissions, Step, Text, log};
-
-/// How long Teams has to answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest message, in UTF-16 units: a card may have 28 KB.
 const MESSAGE: usize = 8000;
@@ -49,16 +46,6 @@ fn usual_button() -> Text {
     "Open".into()
 }
 
-#[derive(Serialize, JsonSchema)]
-struct Output {
-    /// Always true.
-    sent: bool,
-    /// The message as it stood in the config.
-    message: String,
-    /// The HTTP status of the answer.
-    status: u16,
-}
-
 struct TeamsNotify;
 
 impl Step for TeamsNotify {
@@ -76,7 +63,7 @@ impl Step for TeamsNotify {
         if cut {
             log::warn("the message is longer than Teams allows: its end was left out");
         }
-        let response = Request::post(&*config.webhook_url).timeout(TIMEOUT).json(&body).send()?;
+        let response = Request::post(&*config.webhook_url).timeout(shiro_notify::TIMEOUT).json(&body).send()?;
         let (status, wait) = (response.status(), response.retry_after());
         let success = response.is_success();
         let said = response.excerpt(shiro_notify::EXCERPT);
@@ -85,7 +72,7 @@ impl Step for TeamsNotify {
             let status = if success { 429 } else { status };
             return Err(shiro_notify::refused("Teams", status, wait, &said, &config.webhook_url));
         }
-        Ok(Output { sent: true, message: config.message.into_string(), status })
+        Ok(shiro_notify::sent(config.message.into_string(), status))
     }
 }
 
@@ -101,14 +88,13 @@ fn card(config: &Config) -> Result<(Value, bool), Failure> {
     }
     let mut body = Vec::new();
     if let Some(title) = config.title.as_deref().filter(|title| !title.is_empty()) {
-        let title = shown(title, LABEL).0;
+        let title = without_links(title, LABEL).0;
         body.push(json!({ "type": "TextBlock", "text": title, "weight": "Bolder", "size": "Medium", "wrap": true }));
     }
-    let (text, cut) = shown(&config.message, MESSAGE);
+    let (text, cut) = without_links(&config.message, MESSAGE);
     body.push(json!({ "type": "TextBlock", "text": text, "wrap": true }));
     if !config.facts.is_empty() {
-        let fact =
-            |(name, value): (&String, &Text)| json!({ "title": shown(name, LABEL).0, "value": shown(value, LABEL).0 });
+        let fact = |(name, value): (&String, &Text)| json!({ "title": without_links(name, LABEL).0, "value": without_links(value, LABEL).0 });
         let facts: Vec<Value> = config.facts.iter().map(fact).collect();
         body.push(json!({ "type": "FactSet", "facts": facts }));
     }
@@ -118,25 +104,13 @@ fn card(config: &Config) -> Result<(Value, bool), Failure> {
         "version": "1.4",
         "body": body
     });
-    if let Some(url) = config.button_url.as_deref().filter(|url| !url.is_empty()) {
-        if !url.starts_with("https://") && !url.starts_with("http://") {
-            return Err(Failure::invalid_config("`button_url` has to begin with https:// or http://"));
-        }
+    if let Some(url) = web(config.button_url.as_deref(), "button_url")? {
         // A button's title is no Markdown.
         let title = shiro_notify::cut(&config.button_text, LABEL, |_| None).0;
         content["actions"] = json!([{ "type": "Action.OpenUrl", "title": title, "url": url }]);
     }
     let attachment = json!({ "contentType": "application/vnd.microsoft.card.adaptive", "content": content });
     Ok((json!({ "type": "message", "attachments": [attachment] }), cut))
-}
-
-/// Text in which no link hides its address.
-fn shown(text: &str, limit: usize) -> (String, bool) {
-    shiro_notify::cut(text, limit, |c| match c {
-        '[' => Some("\\["),
-        ']' => Some("\\]"),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

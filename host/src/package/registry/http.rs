@@ -11,8 +11,9 @@ use http::{HeaderMap, Method, StatusCode};
 use reqwest::Response;
 use url::Url;
 
-use super::super::error::{PackageError, chain};
+use super::super::error::PackageError;
 use super::route::{Route, refusal};
+use crate::net::http::{USER_AGENT, builder, chain};
 use crate::net::trust::trust;
 
 /// How often an answer may point elsewhere.
@@ -117,13 +118,9 @@ impl Http {
         let unusable = |what: String| PackageError::refused("http", format!("the HTTP client can't be set up: {what}"));
         let trust = trust(job_env).map_err(|error| unusable(error.to_string()))?;
         let route = Route::new(registry, job_env);
-        let mut builder = reqwest::Client::builder()
+        let mut builder = builder(trust.config)
             .dns_resolver(Arc::new(route.clone()))
-            .tls_backend_preconfigured(trust.config)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .user_agent(concat!("shiro/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .connect_timeout(patience.connect)
             .read_timeout(patience.idle)
             .timeout(patience.total);

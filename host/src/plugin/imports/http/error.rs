@@ -5,6 +5,8 @@ use std::io;
 
 use wasmtime_wasi_http::Error;
 
+use crate::net::http::sources;
+
 /// The first error of this type in the chain.
 pub(super) fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     sources(error).find_map(|error| error.downcast_ref::<E>())
@@ -38,20 +40,4 @@ pub(super) fn classify(error: &reqwest::Error) -> Error {
         }
     }
     if error.is_timeout() { Error::ConnectionTimeout } else { Error::HttpProtocolError }
-}
-
-/// The chain of causes on one line, without the URL.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    // The outermost error says no more than "error sending request", and names the URL.
-    let mut causes: Vec<String> = sources(error).skip(1).map(ToString::to_string).collect();
-    causes.dedup();
-    if causes.is_empty() { "the request failed".to_owned() } else { causes.join(": ") }
-}
-
-fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        // An `io::Error` is shown as what it was made from, but does not say that this is its source.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
-    })
 }

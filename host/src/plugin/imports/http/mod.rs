@@ -38,6 +38,7 @@ use crate::capability::{NetworkPermission, Permissions, PrivateRanges};
 use crate::event::Level;
 use crate::net::address::Prohibited;
 pub(in crate::plugin) use crate::net::client::Clients;
+use crate::net::http::causes;
 use crate::plugin::limits;
 use crate::plugin::recording::Recording;
 use crate::plugin::rights::Rights;
@@ -220,7 +221,7 @@ impl Shared {
             return self.prohibit(prohibited, private, used);
         }
         let told = error::classify(error);
-        let details = error::chain(error);
+        let details = causes(error);
         if matches!(told, Error::TlsCertificateError) {
             self.sink.warn(&format!(
                 "{origin}: {details}; if it has a certificate of your own authority, name that in CI_SERVER_TLS_CA_FILE \
