@@ -48,6 +48,33 @@ fn generated_files_have_the_schemas_of_gitlab_and_github() {
 }
 
 #[test]
+fn generated_files_for_named_approvers_forms_and_shared_stores_have_the_schemas_too() {
+    let mut workflow = two_gates();
+    let form = json!({ "type": "object", "required": ["ticket"], "properties": { "ticket": { "type": "string" } } });
+    workflow["steps"][0]["pause"] = false.into();
+    workflow["steps"][0]["approval"] =
+        json!({ "required": 2, "approvers": ["alice", "bob"], "self": false, "form": form });
+    let project = Project::with_workflow(&workflow);
+    for (system, schema, file) in [
+        ("gitlab -state-store gitlab-packages", "vendor.gitlab-ci", ".gitlab-ci.yml"),
+        ("github -state-store s3://bucket/state", "vendor.github-workflows", ".github/workflows/two-gates.yml"),
+    ] {
+        project.shiro(&format!("ci generate {system} -output {file}")).exits(0);
+        has_schema(schema, project.join(file));
+        project
+            .shiro(&format!("validate -ci {file}"))
+            .exits(0)
+            .does_not_say("[WARN]")
+            .does_not_say("reject-does-not-bind");
+    }
+    for refused in
+        ["gitlab -state-store memory", "github -state-store gitlab-packages", "gitlab -state-store filesystem"]
+    {
+        project.shiro(&format!("ci generate {refused}")).exits(2).says("-state-store").says("leave it out");
+    }
+}
+
+#[test]
 fn the_documented_files_are_the_generated_ones() {
     let project = Project::new();
     project.write(
@@ -109,6 +136,20 @@ fn a_rejected_run_deploys_nothing_and_tells() {
     emulate(&project, &[]).exits(0);
     // The job may fail: it is red, and the pipeline is not held up by it.
     emulate(&project, &["reject-ask"]).says("not today: Rejected in ");
+    assert_eq!(project.read("effects.log"), "");
+}
+
+#[test]
+fn a_rejection_holds_for_the_job_that_approves_where_both_share_a_store() {
+    let shared = Project::new();
+    let mut project = Project::with_workflow(&two_gates());
+    let store = format!("file://{}", shared.path().display());
+    project.shiro(&format!("ci generate gitlab -state-store {store} -output .gitlab-ci.yml")).exits(0);
+    prepare(&mut project);
+    emulate(&project, &[]).exits(0);
+    emulate(&project, &["reject-ask"]);
+    let approve = emulate(&project, &["approve-ask"]).says("the approval after `ask` was rejected");
+    assert_ne!(approve.code, Some(0), "{}", approve.all());
     assert_eq!(project.read("effects.log"), "");
 }
 

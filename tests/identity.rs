@@ -276,6 +276,7 @@ fn nobody_approves_what_they_have_started() {
     assert_eq!(pipeline.effects(), "");
     pipeline.resume_as(&BOB, 303).exits(0);
     assert_eq!(pipeline.effects(), "deployed by bob, no token\n");
+    pipeline.project.shiro("audit").exits(0).says("somebody else made the commit");
     pipeline.project.shiro("audit verify").exits(0);
     let journal = pipeline.project.journals().into_values().collect::<String>();
     assert!(!journal.contains("@example.com"), "addresses are compared, and not kept: {journal}");

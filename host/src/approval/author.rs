@@ -1,5 +1,7 @@
 //! Whose commit a run is for, as far as a name and an address tell. Pure.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Whether someone made the commit that a run is for.
@@ -12,6 +14,17 @@ pub enum Authorship {
     Others,
     /// Nobody can tell: why, as a clause.
     Unknown(String),
+}
+
+/// One line for people.
+impl fmt::Display for Authorship {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(how) => write!(f, "they made the commit: {how}"),
+            Self::Others => f.write_str("somebody else made the commit"),
+            Self::Unknown(why) => write!(f, "nobody can tell who made the commit: {why}"),
+        }
+    }
 }
 
 /// Who made a commit, as git has it: whoever commits writes what they like.

@@ -139,6 +139,7 @@ fn lines(record: &Record) -> Option<Vec<String>> {
             details.extend(reason.as_ref().map(|reason| format!("reason: {reason}")));
             details.extend(form.as_ref().map(|form| format!("form: {form}")));
             details.extend(approver.proof().map(evidence));
+            details.extend(approver.commit.as_ref().map(ToString::to_string));
             details.extend(job.name.as_ref().map(|name| {
                 format!("job: {name}{}", job.url.as_ref().map_or_else(String::new, |url| format!(", {url}")))
             }));
