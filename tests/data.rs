@@ -310,12 +310,18 @@ fn a_grant_is_for_its_scope_its_keys_and_its_access() {
     let lines = denied.stdout.matches(r#""access": "read-write""#).count();
     assert_eq!(lines, 1, "the line to add, once\n{}", denied.all());
     may(json!({ "scope": "*", "keys": "*" }), json!({ "get": ["branch", "anything"] }), 0);
-    // A list has what may be read of it, and no more.
-    let project = keeper(json!([{ "list": ["project", ""] }]));
-    project.shiro("data set -scope project deploy/version 1").exits(0);
-    project.shiro("data set -scope project hidden 1").exits(0);
-    grant(&project, &json!({ "store": [{ "scope": "project", "keys": "deploy/*" }] }));
-    project.shiro("run").exits(0).says(r#"[["deploy/version"]]"#).does_not_say("hidden");
+    // A list needs all that it could name, whether something of the rest is there or not.
+    let list = |prefix: &str| {
+        let project = keeper(json!([{ "list": ["project", prefix] }]));
+        project.shiro("data set -scope project deploy/version 1").exits(0);
+        project.shiro("data set -scope project hidden 1").exits(0);
+        grant(&project, &json!({ "store": [{ "scope": "project", "keys": "deploy/*" }] }));
+        project.shiro("run")
+    };
+    list("deploy/").exits(0).says(r#"[["deploy/version"]]"#);
+    list("deploy/v").exits(0).says(r#"[["deploy/version"]]"#);
+    let all = list("").exits(4).does_not_say("hidden");
+    all.says("list the keys of the shared data").says(r#"{ "scope": "project", "keys": "*", "access": "read" }"#);
 }
 
 #[test]

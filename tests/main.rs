@@ -34,6 +34,7 @@ mod http_step;
 mod identity;
 mod init;
 mod languages;
+mod learn;
 mod local_steps;
 mod notify;
 mod plugin_run;

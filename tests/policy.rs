@@ -41,7 +41,7 @@ fn needs(act: &Value, permissions: &Value, tried: &str, line: &str) -> Outcome {
 #[test]
 fn variables_are_granted_by_name() {
     let act = json!({ "variable": "PLAIN_A" });
-    needs(&act, &json!({ "environment": ["PLAIN_*"] }), "see the variable `PLAIN_A`", r#""PLAIN_A"]"#);
+    needs(&act, &json!({ "environment": ["PLAIN_*"] }), "see the variables `PLAIN_*`", r#""PLAIN_*"]"#);
     let project = project(json!({ "do": [{ "variable": "HOME" }] }));
     grant(&project, &json!({ "environment": ["*"], "secrets": ["DEPLOY_KEY"] }));
     project.shiro("run").exits(1).says("there is no variable HOME");
@@ -161,7 +161,7 @@ fn programs_are_granted_with_their_arguments() {
         &echo,
         &json!({ "process": [{ "program": "echo", "args": ["hello", "**"] }] }),
         "run the program `echo` with `hello` `there`",
-        r#"{ "program": "echo", "args": ["hello", "there"] }"#,
+        r#"{ "program": "echo", "args": ["hello", "there"], "environment": ["*"] }"#,
     );
     let project = project(json!({ "do": [echo] }));
     for args in [json!(["hello"]), json!(["bye", "**"]), json!([])] {
@@ -209,7 +209,7 @@ fn a_program_that_anybody_could_have_put_there_does_not_run() {
         .shiro("run -fresh")
         .exits(4)
         .says("in the project, where other steps write")
-        .says(r#"{ "program": "./bin/planted", "args": [] }"#)
+        .says(r#"{ "program": "./bin/planted", "args": [], "environment": ["*"] }"#)
         .does_not_say("planted ran");
     grant(&project, &json!({ "process": [{ "program": "./bin/planted" }] }));
     project.shiro("run -fresh").exits(0).says("planted ran");
@@ -238,7 +238,7 @@ fn a_step_can_only_narrow() {
     let act = json!({ "do": [{ "variable": "PLAIN_A" }] });
     let narrowed = project_with(act.clone(), json!({ "permissions": {} }));
     grant(&narrowed, &json!({ "environment": ["PLAIN_*"] }));
-    narrowed.shiro("run").exits(4).says("the step's own `permissions`").says(r#""environment": ["PLAIN_A"]"#);
+    narrowed.shiro("run").exits(4).says("the step's own `permissions`").says(r#""environment": ["PLAIN_*"]"#);
     let wide = project_with(act, json!({ "permissions": { "environment": ["*"] } }));
     wide.shiro("run").exits(4).says(".shiro/policy.json");
     let wrong = project_with(json!({ "do": [] }), json!({ "permissions": { "enviroment": ["*"] } }));
@@ -348,7 +348,7 @@ fn what_was_learned_is_just_enough() {
     for (kind, line) in [
         ("network", server.url("")),
         ("process", r#"{ "program": "echo", "args": ["hi"]"#.to_owned()),
-        ("environment", r#""PLAIN_A""#.to_owned()),
+        ("environment", r#""PLAIN_*""#.to_owned()),
         ("secrets", r#""secrets": ["DEPLOY_KEY"]"#.to_owned()),
         ("files", r#"{ "path": "data", "access": "read" }"#.to_owned()),
     ] {

@@ -275,7 +275,7 @@ bool shiro_store_exists(const char *scope, const char *key, bool *exists, shiro_
 bool shiro_store_set(const char *scope, const char *key, const char *json, uint64_t ttl_ms, shiro_failure *failure);
 /* `deleted` is false if there was no value. It may be NULL. */
 bool shiro_store_delete(const char *scope, const char *key, bool *deleted, shiro_failure *failure);
-/* The keys that begin with a prefix ("" for all), have a value and may be read, sorted. */
+/* The keys that begin with a prefix ("" for all) and have a value, sorted. All that begin so have to be granted. */
 bool shiro_store_list(const char *scope, const char *prefix, const char *const **keys, size_t *count, shiro_failure *failure);
 /* When a value is gone, or went, in milliseconds since 1970-01-01 UTC; 0 if it stays, or if there is none. */
 bool shiro_store_expires_at(const char *scope, const char *key, uint64_t *at_ms, shiro_failure *failure);

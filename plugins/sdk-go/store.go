@@ -102,7 +102,8 @@ func Delete(scope Scope, key string) (bool, error) {
 	return deleted, asError(err)
 }
 
-// List gives the keys that begin with this text (all with an empty one), have a value and may be read, sorted.
+// List gives the keys that begin with this text (all with an empty one) and have a value, sorted. All that begin so have to
+// be granted: deploy/* for deploy/.
 func List(scope Scope, prefix string) ([]string, error) {
 	keys, err := hostList(scope, prefix)
 	return keys, asError(err)

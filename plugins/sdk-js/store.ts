@@ -41,7 +41,10 @@ export function set(scope: Scope, key: string, value: unknown, more: { ttlMs?: n
 const remove = (scope: Scope, key: string): boolean => call(() => host.delete(scope, key));
 export { remove as delete };
 
-/** The keys that begin with this text (all without one), have a value and may be read, sorted. */
+/**
+ * The keys that begin with this text (all without one) and have a value, sorted. All that begin so have to be granted:
+ * `deploy/*` for `deploy/`.
+ */
 export const list = (scope: Scope, prefix = ''): string[] => call(() => host.list(scope, prefix));
 
 /** When a key's value is gone, or went, if that is still known; undefined if it stays, or if there is none. */

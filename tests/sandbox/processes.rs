@@ -21,7 +21,9 @@ fn running(acts: Value) -> Case {
 #[test]
 fn a_program_without_a_grant_does_not_run() {
     let case = grabby(json!([{ "run": ["touch", "ran"] }]));
-    case.ends(4).says("run the program `touch` with `ran`").says(r#"{ "program": "touch", "args": ["ran"] }"#);
+    case.ends(4)
+        .says("run the program `touch` with `ran`")
+        .says(r#"{ "program": "touch", "args": ["ran"], "environment": ["*"] }"#);
     assert!(!case.project.join("ran").exists());
     let case = grabby(json!([{ "run": ["touch", "ran"] }])).granted("process", json!([{ "program": "touch" }]));
     case.ends(0);

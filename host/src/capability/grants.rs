@@ -234,9 +234,21 @@ impl Grants {
         Ok(grant)
     }
 
+    /// What the step type asks for a program with these arguments, whoever grants it; nothing if it does not ask for it.
+    pub fn asked_of_process(&self, program: &str, args: &[String]) -> ProcessGrant {
+        let asked = self.layers.iter().filter(|layer| layer.origin == Origin::Asked);
+        Self { layers: asked.cloned().collect() }.process(program, args).unwrap_or_default()
+    }
+
     /// Whether the step sees a variable that is not a secret; otherwise the first layer that says no.
     pub fn variable(&self, name: &str) -> Result<(), Origin> {
         self.all(|permissions| names::matches(&permissions.environment, name))
+    }
+
+    /// Whether this layer allows some of the variables that a pattern is about.
+    pub fn touch_variables(&self, origin: &Origin, pattern: &str) -> bool {
+        let mut layers = self.layers.iter().filter(|layer| layer.origin == *origin);
+        layers.any(|layer| names::overlap(&layer.permissions.environment, pattern))
     }
 
     /// Whether the step sees a secret variable; otherwise the first layer that says no.

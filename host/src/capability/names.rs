@@ -14,7 +14,7 @@ pub(super) fn cover(own: &[String], others: &[String]) -> bool {
 }
 
 /// Every variable of this pattern is one of `own`.
-pub(super) fn covers_one(own: &[String], other: &str) -> bool {
+pub fn covers_one(own: &[String], other: &str) -> bool {
     own.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(prefix) => other.starts_with(prefix),
         None => pattern == other,

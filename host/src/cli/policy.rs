@@ -1,5 +1,6 @@
 //! Finds the policies that hold, and writes the one that a run has learned.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,8 +10,9 @@ use serde_json::Value;
 
 use super::error::{CliError, USAGE};
 use super::project::refused;
+use crate::plan::Plan;
 use crate::plugin::builtin_name;
-use crate::policy::{FILE, Policies, Policy, Role, SYSTEM_FILE, VARIABLE};
+use crate::policy::{FILE, Learned, Policies, Policy, Role, SYSTEM_FILE, VARIABLE};
 
 /// Where a learned policy is written to, in the shiro directory.
 const LEARNED: &str = "policy.learned.json";
@@ -72,8 +74,26 @@ pub(super) fn check_learned(shiro_dir: &Path) -> Result<(), CliError> {
     Err(error.hint(format!("review what was learned, then `mv {} {}`, or remove it", path.display(), policy.display())))
 }
 
-/// Writes what was learned, and says what to do with it.
-pub(super) fn write_learned(shiro_dir: &Path, document: &Value, out: &mut dyn Write) -> Result<(), CliError> {
+/// The step types of which the repository's policy says something and not every step ran: what they need is not known.
+/// `whole` is a run of which nothing was done before, and nothing is left.
+pub(super) fn not_learned<'a>(
+    plan: &'a Plan,
+    policies: &Policies,
+    learned: &Learned,
+    whole: bool,
+) -> BTreeSet<&'a str> {
+    let left = plan.workflow().steps.iter().filter(|step| !learned.has_run(&step.id, whole));
+    let types = left.map(|step| builtin_name(step.step_type.as_str()).unwrap_or(step.step_type.as_str()));
+    types.filter(|name| policies.repository.iter().flat_map(Policy::types).any(|known| known == *name)).collect()
+}
+
+/// Writes what was learned, and says what to do with it. Types that are `kept` keep their grants in it.
+pub(super) fn write_learned(
+    shiro_dir: &Path,
+    document: &Value,
+    kept: &BTreeSet<&str>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     if document["types"].as_object().is_none_or(serde_json::Map::is_empty) {
         writeln!(out, "\nLearned: no step used anything that a policy has to grant")?;
         return Ok(());
@@ -87,6 +107,9 @@ pub(super) fn write_learned(shiro_dir: &Path, document: &Value, out: &mut dyn Wr
     written.map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", path.display())))?;
     let policy = shiro_dir.join(FILE);
     writeln!(out, "\nLearned: wrote {}", path.display())?;
+    for name in kept {
+        writeln!(out, "  not all steps of `{name}` ran: it keeps what {} grants it", policy.display())?;
+    }
     if policy.exists() {
         writeln!(out, "  compare: diff {} {}", policy.display(), path.display())?;
     }
@@ -140,9 +163,10 @@ mod tests {
         let document = serde_json::json!({ "version": 1, "types": { "x": {} } });
         check_learned(dir.path()).unwrap();
         let mut out = Vec::new();
-        write_learned(dir.path(), &document, &mut out).unwrap();
-        assert!(String::from_utf8(out).unwrap().contains("review it"));
+        write_learned(dir.path(), &document, &BTreeSet::from(["y"]), &mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("review it") && out.contains("not all steps of `y` ran"), "{out}");
         assert!(check_learned(dir.path()).is_err());
-        assert!(write_learned(dir.path(), &document, &mut Vec::new()).is_err());
+        assert!(write_learned(dir.path(), &document, &BTreeSet::new(), &mut Vec::new()).is_err());
     }
 }

@@ -393,6 +393,7 @@ impl<'a> Session<'a> {
                 grace: options.grace,
             },
         );
+        let begins = resumed.is_none();
         let tell = self.output.reporter(&self.project, resumed);
         for message in self.project.warnings.iter().chain(&warnings).chain(&tidied) {
             tell.tell(Notice::Warning { step: None, message: &self.secrets.mask(message) });
@@ -429,8 +430,12 @@ impl<'a> Session<'a> {
         // A thread that blocks in the system can't be waited for.
         runtime.shutdown_background();
         if let Some(learned) = learned {
-            let document = learned.document(&self.project.policies, |text| self.secrets.mask(text).into_owned());
-            policy::write_learned(&self.args.workflow.dirs.shiro_dir, &document, &mut std::io::stdout().lock())?;
+            let Project { plan, policies, .. } = &self.project;
+            let whole = begins && matches!(result, Ok(Finish::Succeeded));
+            let kept = policy::not_learned(plan, policies, &learned, whole);
+            let document = learned.document(policies, &kept, |text| self.secrets.mask(text).into_owned());
+            let mut out = std::io::stdout().lock();
+            policy::write_learned(&self.args.workflow.dirs.shiro_dir, &document, &kept, &mut out)?;
         }
         let finish = result?;
         let receipt = match lock(&journal).take() {

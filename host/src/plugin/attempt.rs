@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::imports::context::RunContext;
+use super::imports::file_use::Roots;
 use super::imports::files::{OpenFiles, Written};
 use super::imports::http::Network;
 use super::imports::output::{GuestOutput, GuestStream};
@@ -36,6 +37,7 @@ pub(super) struct Attempt {
     pub(super) surroundings: Surroundings,
     pub(super) written: Written,
     pub(super) open_files: OpenFiles,
+    pub(super) roots: Roots,
     pub(super) watch: Watch,
     hostcall_bytes: usize,
 }
@@ -91,6 +93,7 @@ impl Attempt {
             shared: parts.shared,
             written: Written::new(notes.clone(), parts.budget.files_mib),
             open_files: OpenFiles::new(notes, parts.surroundings.directories.len()),
+            roots: Roots::default(),
             rights: parts.rights,
             surroundings: parts.surroundings,
             watch: parts.watch,

@@ -86,10 +86,14 @@ impl Rights {
         self.notes.deny(tried, why.to_owned());
     }
 
+    /// Somebody hears of what it uses.
+    pub(super) fn learning(&self) -> bool {
+        self.learned.is_some() && self.grants.layers.iter().any(|layer| layer.open)
+    }
+
     /// It used this.
     pub(super) fn used(&self, what: impl FnOnce() -> Permissions) {
-        let open = self.grants.layers.iter().any(|layer| layer.open);
-        if let Some(learned) = self.learned.as_ref().filter(|_| open) {
+        if let Some(learned) = self.learned.as_ref().filter(|_| self.learning()) {
             learned.note(&self.step_type, what());
         }
     }

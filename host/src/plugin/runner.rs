@@ -98,6 +98,9 @@ impl SandboxRunner {
         if let Some(failure) = config_failure(loaded, &request.config) {
             return Err(failure);
         }
+        if let Some(learned) = &self.learned {
+            learned.ran(&request.step);
+        }
         let values = Values { config: &request.config, derived: &request.derived, variables: self.job.variables() };
         let decision = grants_for(loaded, &self.policies, request.permissions.as_deref(), &values);
         let guarded = request.timeout.is_none() && !loaded.builtin();

@@ -8,7 +8,7 @@ use super::attempt::Attempt;
 use super::bindings::{Guest, GuestPre};
 use super::engine_config::engine_config;
 use super::error::PluginError;
-use super::imports::files;
+use super::imports::{file_use, files};
 use super::surroundings;
 use super::ticker::Ticker;
 use crate::outcome::FailureClass;
@@ -60,6 +60,7 @@ impl Runtime {
         Guest::add_to_linker::<_, HasSelf<Attempt>>(&mut linker, |attempt| attempt)?;
         surroundings::watch(&mut linker)?;
         files::count(&mut linker)?;
+        file_use::note(&mut linker)?;
         let ticker = Ticker::new(&engine);
         Ok(Self { engine, linker, ticker })
     }

@@ -62,7 +62,8 @@ pub(super) struct Surroundings {
     pub(super) directories: Vec<Directory>,
     secrets: Arc<BTreeSet<String>>,
     used_variables: Permissions,
-    used_directories: Permissions,
+    /// What `directories` were granted by, in the same order.
+    granted: Vec<FilePermission>,
     missing_variables: Vec<Missing>,
     missing_directories: Vec<Missing>,
 }
@@ -105,13 +106,18 @@ impl Surroundings {
         &self.secrets
     }
 
+    /// What the directory with this index in `directories` was granted by.
+    pub(super) fn granted(&self, index: usize) -> Option<FilePermission> {
+        self.granted.get(index).cloned()
+    }
+
     fn add_variable(&mut self, rights: &Rights, asked: &Permissions, job: &Job, name: &str, value: &str) {
-        let wanted = names::matches(&asked.environment, name);
+        let wanted = asked.environment.iter().find(|pattern| names::matches(std::slice::from_ref(*pattern), name));
         let wanted_as_secret = asked.secrets.iter().any(|secret| secret == name);
-        let (kind, granted, need) = if wanted_as_secret {
+        let (what, granted, need) = if wanted_as_secret {
             self.used_variables.secrets.push(name.to_owned());
             let need = Permissions { secrets: vec![name.to_owned()], ..Permissions::default() };
-            ("secret", rights.grants().secret(name), need)
+            (format!("the secret `{name}`"), rights.grants().secret(name), need)
         } else if job.secrets.contains(name) {
             // A pattern such as `CI_*` does not mean the secrets among them.
             if asked.environment.iter().any(|asked| asked == name) {
@@ -120,17 +126,23 @@ impl Surroundings {
                 self.missing_variables.push(Missing::always(format!("see the variable `{name}`"), why.to_owned()));
             }
             return;
-        } else if wanted {
-            let need = Permissions { environment: vec![name.to_owned()], ..Permissions::default() };
-            ("variable", rights.grants().variable(name), need)
+        } else if let Some(pattern) = wanted {
+            let granted = rights.grants().variable(name);
+            // All that it asks for so, unless whoever refuses it has made a choice among them.
+            let chosen = granted.as_ref().is_err_and(|by| rights.grants().touch_variables(by, pattern));
+            let need = if chosen { name } else { pattern };
+            let what = format!("the variable{} `{need}`", if need.ends_with('*') { "s" } else { "" });
+            (what, granted, Permissions { environment: vec![need.to_owned()], ..Permissions::default() })
         } else {
             return;
         };
         match granted {
             Ok(()) => self.variables.push((name.to_owned(), value.to_owned())),
             Err(by) => {
-                let tried = format!("see the {kind} `{name}`");
-                self.missing_variables.push(Missing { tried, why: Why::NotGranted(by, Box::new(need)) });
+                let tried = format!("see {what}");
+                if !self.missing_variables.iter().any(|missing| missing.tried == tried) {
+                    self.missing_variables.push(Missing { tried, why: Why::NotGranted(by, Box::new(need)) });
+                }
             }
         }
     }
@@ -152,7 +164,7 @@ impl Surroundings {
                 Ok(host) => {
                     let writes = file.access.writes();
                     self.directories.push(Directory { host, guest: file.path.clone(), writes });
-                    self.used_directories.files.push(file);
+                    self.granted.push(file);
                 }
                 Err(why) => {
                     let tried = format!("use the directory {} ({})", file.path, file.access);
@@ -247,8 +259,10 @@ pub(super) fn watch(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
         let attempt = store.data_mut();
         let surroundings = &attempt.surroundings;
         note(&surroundings.missing_directories, &attempt.rights);
-        attempt.rights.used(|| surroundings.used_directories.clone());
         let directories: Vec<(Resource<Descriptor>, String)> = attempt.filesystem().get_directories()?;
+        if attempt.rights.learning() {
+            attempt.roots.granted(directories.iter().map(|(directory, _)| directory));
+        }
         Ok((directories,))
     })?;
     linker.allow_shadowing(false);
@@ -292,7 +306,9 @@ mod tests {
         assert_eq!(names(&given(r#"{"environment":["CI_*"]}"#, all)), ["CI_A"]);
         let none = given(all, "{}");
         assert!(none.variables.is_empty());
-        assert_eq!(none.missing_variables.len(), 2);
+        assert_eq!(none.missing_variables.len(), 1, "the pattern");
+        let some = given(all, r#"{"environment":["HOME"]}"#);
+        assert_eq!(some.missing_variables[0].tried, "see the variable `CI_A`", "the one that was left out");
         let secret = r#"{"secrets":["CI_TOKEN"]}"#;
         assert_eq!(names(&given(secret, secret)), ["CI_TOKEN"]);
         assert!(given(secret, all).variables.is_empty());

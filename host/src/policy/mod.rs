@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use serde_json::{Map, Value};
+
 pub use advice::Advice;
 pub use decide::{Decision, Subject};
 pub use learned::Learned;
@@ -67,6 +69,8 @@ pub struct Policy {
     state: StateNeeds,
     /// Whom it trusts to say who someone is.
     identity: Option<Settings>,
+    /// All that it says besides of types, as it stands there: a policy that takes its place says the same.
+    besides: Map<String, Value>,
 }
 
 /// What a policy requires of a run's state.
@@ -211,6 +215,7 @@ fn built_in() -> &'static Policy {
             identity_digest: None,
             signatures: Vec::new(),
             identity: None,
+            besides: Map::new(),
         })
     })
 }

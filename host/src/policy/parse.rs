@@ -19,8 +19,11 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
     let mut problems = document.diagnostics(source);
     let digest = digest::of(&document.value);
     let identity_digest = document.value.get("identity").map(digest::of);
+    let mut besides = Map::new();
     let (types, state, signatures, identity) = match document.value {
         Value::Object(members) => {
+            let others = members.iter().filter(|(name, _)| !["version", "types"].contains(&name.as_str()));
+            besides.extend(others.map(|(name, value)| (name.clone(), value.clone())));
             let known = ["version", "types", "state", "signatures", "identity"];
             let mut fields = Fields::new(String::new(), members, &known, &mut problems);
             read_version(&mut fields);
@@ -43,6 +46,7 @@ pub(super) fn parse(source: &Source, role: Role) -> Result<Policy, Vec<Diagnosti
             state,
             signatures,
             identity,
+            besides,
         });
     }
     source.locate(&mut problems);

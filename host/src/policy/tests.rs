@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::capability::{Values, Variables};
+use crate::id::StepId;
 
 /// Somebody's.
 const KEY: &str = "RWTJ38ZystQeOdDOqCjZENR3j82MLMSCss4Aqm5cCTXVjNG6U77NT373";
@@ -325,7 +328,7 @@ fn what_is_learned_is_what_was_used() {
     note(json!({ "files": [{ "path": "data/in" }] }));
     note(json!({ "files": [{ "path": "data", "access": "read-write" }] }));
     let policies = policies(&json!({ "x": { "limits": { "memory_mib": 512 } } }), &[]);
-    let document = learned.document(&policies, |text| text.replace("hunter2", "***"));
+    let document = learned.document(&policies, &BTreeSet::new(), |text| text.replace("hunter2", "***"));
     assert_eq!(
         document["types"]["x"],
         json!({
@@ -337,6 +340,29 @@ fn what_is_learned_is_what_was_used() {
         })
     );
     policy(&document, Role::Repository);
+}
+
+#[test]
+fn types_whose_steps_did_not_all_run_keep_their_grants() {
+    let learned = Learned::default();
+    learned.note("x", permissions(json!({ "network": [{ "url": "https://c.d:443", "methods": ["GET"] }] })));
+    learned.note("y", permissions(json!({ "environment": ["HOME"] })));
+    let granted = json!({ "network": [{ "url": "https://*.b" }, { "url": "https://c.d:443", "methods": ["POST"] }] });
+    let policies = policies(&json!({ "x": granted, "y": granted, "z": granted }), &[]);
+    let document = learned.document(&policies, &BTreeSet::from(["x"]), str::to_owned);
+    let both = json!([{ "url": "https://*.b" }, { "url": "https://c.d:443", "methods": ["GET", "POST"] }]);
+    assert_eq!(document["types"], json!({ "x": { "network": both }, "y": { "environment": ["HOME"] } }));
+}
+
+#[test]
+fn a_step_for_each_item_ran_when_its_items_did() {
+    let learned = Learned::default();
+    let (step, other) = (StepId::new("build"), StepId::new("buil"));
+    learned.ran(&step.item(3));
+    assert!(learned.has_run(&step, true) && !learned.has_run(&step, false));
+    assert!(!learned.has_run(&other, true));
+    learned.ran(&other);
+    assert!(learned.has_run(&other, false));
 }
 
 #[test]
@@ -352,7 +378,7 @@ fn signatures_are_required_by_every_policy_that_says_so() {
     assert_eq!(trust.required_by("plugins/x.wasm").unwrap(), "policy.json");
     assert_eq!(trust.signers("oci://a.b/c:1").unwrap().len(), 1);
     assert_eq!(Policies::default().trust().required_by("plugins/x.wasm"), None);
-    let learned = Learned::default().document(&policies, str::to_owned);
+    let learned = Learned::default().document(&policies, &BTreeSet::new(), str::to_owned);
     assert_eq!(learned["signatures"], required("oci://a.b/*")["signatures"], "what was learned does not take it away");
     let text = "{ \"version\": 1, \"types\": {},\n \"signatures\": [{ \"signers\": [\"RWx\"] }] }";
     assert!(

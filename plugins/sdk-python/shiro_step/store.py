@@ -58,7 +58,10 @@ def delete(scope: str, key: str) -> bool:
 
 
 def list(scope: str, prefix: str = "") -> "list[str]":
-    """The keys that begin with this text (all with an empty one), have a value and may be read, sorted."""
+    """The keys that begin with this text (all with an empty one) and have a value, sorted.
+
+    All that begin so have to be granted: `deploy/*` for `deploy/`.
+    """
     return _call(lambda host: host.list(scope, prefix))
 
 

@@ -92,7 +92,8 @@ pub fn delete(scope: Scope, key: &str) -> Result<bool, Error> {
     Ok(host::delete(scope.name(), key)?)
 }
 
-/// The keys that begin with this text (all with an empty one), have a value and may be read, sorted.
+/// The keys that begin with this text (all with an empty one) and have a value, sorted. All that begin so have to be granted:
+/// `deploy/*` for `deploy/`.
 pub fn list(scope: Scope, prefix: &str) -> Result<Vec<String>, Error> {
     native()?;
     Ok(host::list(scope.name(), prefix)?)

@@ -14,11 +14,12 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynOutputStream, FsResult, OutputStream, Pollable, StreamError, StreamResult};
 
 use super::Notes;
+use crate::capability::Access;
 use crate::plugin::attempt::Attempt;
 use crate::plugin::limits::{Limit, OPEN_FILES, bytes};
 
 /// The version that wasmtime's own interface has: any compatible one links to it.
-const TYPES: &str = "wasi:filesystem/types@0.2.12";
+pub(super) const TYPES: &str = "wasi:filesystem/types@0.2.12";
 /// What a new file or directory counts as: a block of most file systems.
 const ENTRY_BYTES: u64 = 4 << 10;
 
@@ -101,10 +102,10 @@ impl Pollable for Counted {
     }
 }
 
-type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
-type Later<'a, T> = Box<dyn Future<Output = Answer<T>> + Send + 'a>;
-type Store<'a> = StoreContextMut<'a, Attempt>;
-type File = Resource<Descriptor>;
+pub(super) type Answer<T> = wasmtime::Result<(Result<T, ErrorCode>,)>;
+pub(super) type Later<'a, T> = Box<dyn Future<Output = Answer<T>> + Send + 'a>;
+pub(super) type Store<'a> = StoreContextMut<'a, Attempt>;
+pub(super) type File = Resource<Descriptor>;
 
 /// Puts the count in front of everything that writes.
 pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result<()> {
@@ -112,11 +113,13 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
     let mut types = linker.instance(TYPES)?;
     types.func_wrap("[method]descriptor.write-via-stream", |mut store: Store<'_>, (file, offset): (File, u64)| {
         let attempt = store.data_mut();
+        attempt.uses(&file, Access::ReadWrite);
         let stream = attempt.filesystem().write_via_stream(file, offset);
         counted(attempt, stream)
     })?;
     types.func_wrap("[method]descriptor.append-via-stream", |mut store: Store<'_>, (file,): (File,)| {
         let attempt = store.data_mut();
+        attempt.uses(&file, Access::ReadWrite);
         let stream = attempt.filesystem().append_via_stream(file);
         counted(attempt, stream)
     })?;
@@ -125,6 +128,7 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
         |mut store: Store<'_>, (file, buffer, offset): (File, Vec<u8>, u64)| -> Later<'_, u64> {
             Box::new(async move {
                 let attempt = store.data_mut();
+                attempt.uses(&file, Access::ReadWrite);
                 if let Err(over) = attempt.written.spend(buffer.len() as u64) {
                     return Ok((Err(over),));
                 }
@@ -137,6 +141,7 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
         |mut store: Store<'_>, (file, size): (File, u64)| -> Later<'_, ()> {
             Box::new(async move {
                 let attempt = store.data_mut();
+                attempt.uses(&file, Access::ReadWrite);
                 if let Err(over) = attempt.written.spend(size) {
                     return Ok((Err(over),));
                 }
@@ -149,6 +154,7 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
         |mut store: Store<'_>, (file, path): (File, String)| -> Later<'_, ()> {
             Box::new(async move {
                 let attempt = store.data_mut();
+                attempt.uses(&file, Access::ReadWrite);
                 if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
                     return Ok((Err(over),));
                 }
@@ -161,6 +167,7 @@ pub(in crate::plugin) fn count(linker: &mut Linker<Attempt>) -> wasmtime::Result
         |mut store: Store<'_>, (dir, to, at): (File, String, String)| {
             Box::new(async move {
                 let attempt = store.data_mut();
+                attempt.uses(&dir, Access::ReadWrite);
                 if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
                     return Ok((Err(over),));
                 }
@@ -180,6 +187,8 @@ type LinkAt = (File, PathFlags, String, File, String);
 fn link_at<'a>(mut store: Store<'a>, (dir, path_flags, path, to, at): LinkAt) -> Later<'a, ()> {
     Box::new(async move {
         let attempt = store.data_mut();
+        attempt.uses(&dir, Access::ReadWrite);
+        attempt.uses(&to, Access::ReadWrite);
         if let Err(over) = attempt.written.spend(ENTRY_BYTES) {
             return Ok((Err(over),));
         }
@@ -192,6 +201,8 @@ type OpenAt = (File, PathFlags, String, OpenFlags, DescriptorFlags);
 fn open_at<'a>(mut store: Store<'a>, (file, path_flags, path, open, flags): OpenAt) -> Later<'a, File> {
     Box::new(async move {
         let attempt = store.data_mut();
+        let writes = open.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE) || flags.contains(DescriptorFlags::WRITE);
+        attempt.uses(&file, if writes { Access::ReadWrite } else { Access::Read });
         if let Err(over) = attempt.open_files.one_more() {
             return Ok((Err(over),));
         }
@@ -200,9 +211,11 @@ fn open_at<'a>(mut store: Store<'a>, (file, path_flags, path, open, flags): Open
         {
             return Ok((Err(over),));
         }
+        let dir = file.rep();
         let opened = attempt.filesystem().open_at(file, path_flags, path, open, flags).await;
-        if opened.is_ok() {
+        if let Ok(opened) = &opened {
             attempt.open_files.count += 1;
+            attempt.roots.opened(dir, opened);
         }
         told(opened)
     })
@@ -213,6 +226,7 @@ fn close<'a>(mut store: Store<'a>, index: u32) -> Box<dyn Future<Output = wasmti
     Box::new(async move {
         let attempt = store.data_mut();
         attempt.open_files.count = attempt.open_files.count.saturating_sub(1);
+        attempt.roots.closed(index);
         attempt.filesystem().drop(Resource::new_own(index))
     })
 }
@@ -230,7 +244,7 @@ fn counted(attempt: &mut Attempt, stream: FsResult<Resource<DynOutputStream>>) -
 }
 
 /// An error that a guest is told of, or a trap.
-fn told<T>(result: FsResult<T>) -> Answer<T> {
+pub(super) fn told<T>(result: FsResult<T>) -> Answer<T> {
     match result {
         Ok(value) => Ok((Ok(value),)),
         Err(error) => Ok((Err(error.downcast()?),)),

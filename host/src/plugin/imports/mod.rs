@@ -1,6 +1,7 @@
 //! What a guest can call. Everything links, and nothing has an effect without a grant.
 
 pub(super) mod context;
+pub(super) mod file_use;
 pub(super) mod files;
 pub(super) mod http;
 pub(super) mod log;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capability::{Origin, Permissions, ProcessGrant, ProcessPermission};
+use crate::capability::{Origin, Permissions, ProcessPermission};
 use crate::event::{Level, Stream};
 use crate::plugin::attempt::Attempt;
 use crate::plugin::bindings::shiro::step::process::{Captured, Command, Completed, Error as CallError, Host, Status};
@@ -73,17 +73,26 @@ impl Attempt {
                 return Err(CallError::Invalid(format!("the {what} is longer than {PATH_BYTES} bytes")));
             }
         }
-        let need = || needed(&command);
+        // With the variables that the type asks to have inherited: without them it might do something else.
+        let asked = rights.grants().asked_of_process(&command.program, &command.args);
+        let need = ProcessPermission {
+            inherit_environment: asked.inherits_all(),
+            environment: asked.asked_environment(),
+            ..needed(&command)
+        };
         let granted = rights.grants().process(&command.program, &command.args);
         let grant = match (granted, &self.processes.running) {
             (Ok(grant), Some(_)) => grant,
             (granted, _) => {
                 let by = granted.err().unwrap_or(Origin::Asked);
-                return Err(deny(&rights, tried(&command), &by, need()));
+                return Err(deny(&rights, tried(&command), &by, need));
             }
         };
         let Some(running) = &self.processes.running else { return Err(CallError::NotFound) };
-        rights.used(|| process_use(need(), &grant));
+        rights.used(|| {
+            let used = ProcessPermission { inherit_environment: grant.inherits_all(), ..need.clone() };
+            Permissions { process: vec![used], ..Permissions::default() }
+        });
         let secrets = Arc::clone(self.surroundings.secrets());
         let permit = Permit { grant, trusted: rights.builtin(), secrets };
         if let Some(recording) = &self.processes.recording {
@@ -99,7 +108,10 @@ impl Attempt {
             ProcessError::NotStarted(reason) => CallError::NotStarted(reason),
             ProcessError::TimedOut(completed) => CallError::TimedOut((*completed).into()),
             ProcessError::Invalid(reason) => CallError::Invalid(reason),
-            ProcessError::Denied { tried, by, need } => deny(&rights, tried, &by, *need),
+            ProcessError::Denied { tried, by, need: file } => {
+                let ProcessPermission { inherit_environment, environment, .. } = need;
+                deny(&rights, tried, &by, ProcessPermission { inherit_environment, environment, ..*file })
+            }
         })
     }
 }
@@ -155,13 +167,6 @@ fn tried(command: &Command) -> String {
         }
     }
     tried
-}
-
-/// What a run used: besides the program the variables that it inherits.
-fn process_use(used: ProcessPermission, grant: &ProcessGrant) -> Permissions {
-    let (inherit_environment, environment) = (grant.inherits_all(), grant.asked_environment());
-    let used = ProcessPermission { inherit_environment, environment, ..used };
-    Permissions { process: vec![used], ..Permissions::default() }
 }
 
 impl From<Command> for process::Command {

@@ -129,8 +129,10 @@ impl Attempt {
         let need = StorePermission::of(scope, keys, access);
         let permissions = |need: StorePermission| Permissions { store: vec![need], ..Permissions::default() };
         let grants = self.rights.grants();
-        // A list has what may be read of it.
-        let granted = if matches!(tried, Tried::List(_)) { grants.store_in_part(&need) } else { grants.store(&need) };
+        // A list needs all that it could name: one that lacks what may not be read would be taken for the whole. Built-in
+        // types name to people what there is, as far as they may.
+        let in_part = matches!(tried, Tried::List(_)) && self.rights.builtin();
+        let granted = if in_part { grants.store_in_part(&need) } else { grants.store(&need) };
         if let Err(by) = granted {
             let tried = tried.sentence(scope);
             let hint = self.rights.deny(tried.clone(), &by, &permissions(need));
