@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Case;
+use crate::support::{Outcome, Project, SHIRO};
 
 /// A case of `grabby`, which asks for everything, in a job with plain variables and a secret one.
 fn grabby(acts: Value) -> Case {
@@ -112,4 +113,24 @@ fn a_program_ends_with_its_step() {
     let script = format!("trap '' TERM; (setsid sleep {mark} &); nohup sleep {mark} >/dev/null 2>&1 & sleep {mark}");
     running(json!([{ "run": ["sh", "-c", script] }])).step("timeout", json!("1s")).ends(5).says("timed out");
     assert_eq!(crate::shell::processes_with(&mark), Vec::<String>::new());
+}
+
+/// What a program is not given it can't take from shiro either, which runs as the same user.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_does_not_read_what_shiro_itself_has() {
+    let script =
+        "cat /proc/self/environ > own; cat /proc/$PPID/environ > shiros || true; cat /proc/$PPID/maps > maps || true";
+    let mut project = Project::with_workflow(&json!({ "name": "own", "steps": [
+        { "id": "look", "type": "shell", "config": { "shell": "sh", "command": script } }
+    ] }));
+    project.env("SHIRO_STATE_KEY", "0123456789abcdef".repeat(4)).env("PLAIN_A", "plain value");
+    // Root may look into any process, where it has not given that up.
+    let less =
+        r#"if [ "$(id -u)" = 0 ]; then exec setpriv --bounding-set=-all --inh-caps=-all "$@"; else exec "$@"; fi"#;
+    let mut command = project.command("sh");
+    let output = command.args(["-c", less, "sh", SHIRO, "run"]).output().expect("sh starts");
+    Outcome::of(output).exits(0);
+    assert!(project.read("own").contains("PLAIN_A=plain value"));
+    assert_eq!((project.read("shiros"), project.read("maps")), (String::new(), String::new()));
 }

@@ -54,6 +54,7 @@ type Exit = Result<u8, CliError>;
 
 /// Runs the command line. Returns the process's exit code; `docs/exit-codes.md` has them all.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    keep_to_itself();
     let args: Vec<OsString> = args.into_iter().collect();
     report_bugs();
     let outcome = std::panic::catch_unwind(|| {
@@ -82,6 +83,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     });
     outcome.unwrap_or(BUG)
+}
+
+/// Programs that steps run are this user's, as shiro is: they could read its memory, and its variables, the state key among
+/// them. Nor is any of that left in a core file.
+fn keep_to_itself() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 fn execute(cli: Cli) -> Exit {
