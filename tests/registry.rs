@@ -96,6 +96,14 @@ fn what_is_fetched_for_a_job_is_enough_to_run_offline() {
 }
 
 #[test]
+fn with_nothing_to_verify_verify_says_so() {
+    let project = Project::new();
+    project.shiro("plugin verify").exits(0).says("nothing to verify: .shiro/shiro.lock pins nothing");
+    project.install_guest("greet", "hello");
+    project.shiro("plugin verify").exits(0).says("hello: not pinned").does_not_say("nothing to verify");
+}
+
+#[test]
 fn a_component_can_be_looked_at_before_it_is_added() {
     let registry = Registry::start();
     let project = Project::new();
@@ -388,6 +396,10 @@ fn a_signature_is_checked_when_it_is_added_and_ever_after() {
     });
     for verb in ["run", "plugin verify"] {
         project.shiro(verb).exits(3).says("it is not what was signed");
+    }
+    change_lock(&project, |lock| lock["plugins"]["hello"]["signature"]["minisign"] = json!("cut off"));
+    for verb in ["run", "plugin verify"] {
+        project.shiro(verb).exits(3).says("its signature can't be read").says("hint: ").says("-key");
     }
 }
 

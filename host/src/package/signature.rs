@@ -11,6 +11,9 @@ use super::files;
 
 /// The largest key or signature file.
 const FILE_BYTES: u64 = 4096;
+/// What to do about a signature or a key that is damaged where it is kept.
+const UNREADABLE: &str = "restore the lock file from the repository's history, or `shiro plugin add` it again with -key. Where \
+                          the registry's own is damaged, whoever publishes it has to publish it again, with its .minisig file";
 
 /// Whose signature was checked, and the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,9 +106,9 @@ impl Signed {
     pub fn check(&self, bytes: &[u8], name: &str) -> Result<(), PackageError> {
         let bad = |what: String| PackageError::refused("bad-signature", format!("{name}: {what}"));
         let key = minisign_verify::PublicKey::from_base64(&self.key.0)
-            .map_err(|error| bad(format!("the key {} can't be used: {error}", self.key)))?;
+            .map_err(|error| bad(format!("the key {} can't be used: {error}", self.key)).hint(UNREADABLE))?;
         let signature = minisign_verify::Signature::decode(&self.minisign)
-            .map_err(|error| bad(format!("its signature can't be read: {error}")))?;
+            .map_err(|error| bad(format!("its signature can't be read: {error}")).hint(UNREADABLE))?;
         key.verify(bytes, &signature, false).map_err(|error| match error {
             minisign_verify::Error::UnexpectedKeyId => bad(format!("it was signed with another key than {}", self.key))
                 .hint("get the key of whoever publishes it, from a place you trust"),
@@ -136,7 +139,9 @@ mod tests {
         let other = Signed { key: PublicKey::parse(&KeyPair::new().public()).unwrap(), ..signed.clone() };
         assert!(other.check(b"component", "x").unwrap_err().message.contains("another key"));
         let damaged = Signed { minisign: "nothing".to_owned(), ..signed.clone() };
-        assert_eq!(damaged.check(b"component", "x").unwrap_err().code, "bad-signature");
+        let damaged = damaged.check(b"component", "x").unwrap_err();
+        assert_eq!(damaged.code, "bad-signature");
+        assert!(damaged.hint.unwrap().contains("publish it again"));
         let again: Signed = serde_json::from_str(&serde_json::to_string(&signed).unwrap()).unwrap();
         assert_eq!(again, signed);
     }

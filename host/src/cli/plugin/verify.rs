@@ -14,10 +14,12 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Exit {
     let packages = super::packages(&args.dirs.shiro_dir, &args.operator)?;
     let (catalog, _) = super::catalog(&args.dirs, &args.operator)?;
     let mut errors: Vec<CliError> = Vec::new();
+    let mut found = false;
     for known in catalog.names().map_err(plugin_error)? {
         let name = known.step_type;
         let Some(entry) = packages.pin(&name) else {
             if let Source::File(path) = &known.source {
+                found = true;
                 let place = path.display().to_string();
                 writeln!(out, "{name}: not pinned ({place})")?;
                 let accepted = packages.trust().check(&Origin::File.text(&name), None, &place);
@@ -25,11 +27,19 @@ pub(super) fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Exit {
             }
             continue;
         };
+        found = true;
         let signed = entry.signature.as_ref().map(|signed| format!(", signed by {}", signed.key)).unwrap_or_default();
         match catalog.load(&name) {
             Ok(loaded) => writeln!(out, "{name}: OK, {}{signed}", loaded.digest())?,
             Err(error) => errors.push(plugin_error(error)),
         }
+    }
+    if !found {
+        writeln!(
+            out,
+            "nothing to verify: {} pins nothing, and every step type is built in",
+            packages.lock_path().display()
+        )?;
     }
     super::all(errors, "did not verify")
 }
