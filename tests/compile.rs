@@ -21,9 +21,13 @@ fn project() -> Project {
 
 /// The compiled form, if it was kept.
 fn kept(project: &Project) -> Option<PathBuf> {
+    kept_as(project, "cwasm")
+}
+
+fn kept_as(project: &Project, extension: &str) -> Option<PathBuf> {
     let entries = fs::read_dir(project.join("home/.cache/shiro/components")).ok()?;
     let mut paths = entries.map(|entry| entry.expect("an entry").path());
-    paths.find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
+    paths.find(|path| path.extension().is_some_and(|own| own == extension))
 }
 
 fn inode(path: &PathBuf) -> u64 {
@@ -64,11 +68,28 @@ fn a_planted_entry_is_ignored_with_a_warning() {
     let project = project();
     project.shiro("run -fresh").exits(0);
     let code = kept(&project).expect("it is kept");
-    // Native code that somebody else prepared, with a seal that was right for another file.
+    // Native code that somebody else prepared, with a seal of their own.
     fs::copy("/bin/true", &code).expect("plant it");
+    let seal = kept_as(&project, "seal").expect("it is kept");
+    fs::write(&seal, format!("shiro-seal-1 {} {}\n{{}}", "0".repeat(16), "0".repeat(64))).expect("seal");
     project.shiro("run -fresh").exits(0).says("not written by this user's shiro").says("compiled again");
-    let again = project.shiro("run -fresh").exits(0);
-    assert!(!again.all().contains("compiled again"), "{}", again.all());
+    project.shiro("run -fresh").exits(0).does_not_say("compiled again");
+}
+
+#[test]
+fn a_changed_entry_is_refused_and_names_what_to_do() {
+    let project = project();
+    project.shiro("run -fresh").exits(0);
+    let (code, seal) = (kept(&project).expect("it is kept"), kept_as(&project, "seal").expect("it is kept"));
+    fs::copy("/bin/true", &code).expect("change it");
+    for verb in ["run -fresh", "validate", "plugin run greet -config {\"name\":\"you\"}"] {
+        let refused = project.shiro(verb).exits(3).says("was changed since shiro wrote it").says("Find out who");
+        refused.says(&format!("rm {} {}", code.display(), seal.display()));
+    }
+    project.shiro("run -fresh -no-cache").exits(0);
+    fs::remove_file(&code).expect("remove it");
+    project.shiro("run -fresh").exits(0);
+    assert!(kept(&project).is_some());
 }
 
 #[test]

@@ -153,36 +153,41 @@ impl Regular {
     }
 }
 
-/// What is expected of a file that is written.
+/// For whom a file is that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// It is for everybody to read, and survives a crash of the system.
-    Durably,
-    /// It is for this user alone, and no loss.
+    /// For everybody to read.
+    Openly,
+    /// For this user alone.
     Privately,
 }
 
-/// Puts these bytes at this path in one go: at any time the old file stands there or the new one, whole. Its directory has
-/// to be there.
+/// Puts these bytes at this path in one go: at any time, also after a crash of the system, the old file stands there or the
+/// new one, whole. Its directory has to be there.
 pub fn replace(path: &Path, parts: &[&[u8]], keep: Keep) -> io::Result<()> {
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        Some(_) => Path::new("."),
-        None => return Err(io::ErrorKind::InvalidInput.into()),
-    };
+    replace_with(path, keep, |file| parts.iter().try_for_each(|part| file.write_all(part)))
+}
+
+/// The same with what `write` writes.
+pub fn replace_with(path: &Path, keep: Keep, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let dir = dir_of(path)?;
     // As far as the umask lets it. Removed if anything goes wrong.
-    let mode = if keep == Keep::Durably { 0o644 } else { 0o600 };
+    let mode = if keep == Keep::Openly { 0o644 } else { 0o600 };
     let mut temporary = tempfile::Builder::new();
     temporary.prefix(".shiro-").suffix(".tmp").permissions(Permissions::from_mode(mode));
     let mut file = temporary.tempfile_in(dir)?;
-    for part in parts {
-        file.write_all(part)?;
-    }
-    if keep == Keep::Durably {
-        file.as_file().sync_all()?;
-    }
+    write(file.as_file_mut())?;
+    file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    if keep == Keep::Durably { sync(dir) } else { Ok(()) }
+    sync(dir)
+}
+
+fn dir_of(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => Ok(dir),
+        Some(_) => Ok(Path::new(".")),
+        None => Err(io::ErrorKind::InvalidInput.into()),
+    }
 }
 
 fn sync(dir: &Path) -> io::Result<()> {
@@ -252,9 +257,9 @@ mod tests {
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         replace(&path, &[b"on", b"e"], Keep::Privately).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode()), (b"one".to_vec(), 0o600));
-        replace(&path, &[b"two"], Keep::Durably).unwrap();
+        replace(&path, &[b"two"], Keep::Openly).unwrap();
         assert_eq!((fs::read(&path).unwrap(), mode() & 0o700), (b"two".to_vec(), 0o600));
-        assert!(replace(&path.join("below"), &[b"x"], Keep::Durably).is_err());
+        assert!(replace(&path.join("below"), &[b"x"], Keep::Openly).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

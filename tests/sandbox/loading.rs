@@ -172,8 +172,11 @@ fn functions(count: usize, body: &[u8]) -> Vec<u8> {
     around(&[(1, list(1, &[0x60, 0, 0])), (3, list(count, &[0])), (10, list(count, &code))])
 }
 
-/// A component that is a compile bomb ends as the class of its limit, or is refused as no step type; in reasonable time, and
-/// the host's own memory does not grow with it.
+/// What the compiling child may take: its limit on memory, its program, and what it maps besides.
+const COMPILER_MIB: u64 = 1024 + 96;
+
+/// A component that is a compile bomb ends as the class of its limit, or is refused as no step type; in reasonable time, in a
+/// child that stays within its own bound. shiro itself holds the component's file, and does not grow beyond that.
 #[test]
 fn what_costs_its_compiler_much_is_refused_within_bounds() {
     const NOP: u8 = 0x01;
@@ -193,7 +196,10 @@ fn what_costs_its_compiler_much_is_refused_within_bounds() {
         types.push_str(&format!("(type $t{level} (tuple $t{} $t{}))", level - 1, level - 1));
     }
     let recursive = ::wat::parse_str(format!("(component (type $t0 (tuple u8 u8)) {types})")).expect("a component");
+    // As much compiled code as there is data: none of that is shiro's memory either.
+    let data = around(&[(11, [&[1, 1][..], &leb(50 << 20), &vec![7; 50 << 20]].concat())]);
     for (what, bytes) in [
+        ("50 MiB of data", data),
         ("one large function", functions(1, &large)),
         ("a million functions", functions(1_000_000, &[END])),
         ("nested blocks", functions(1, &nested)),
@@ -201,9 +207,13 @@ fn what_costs_its_compiler_much_is_refused_within_bounds() {
         ("a million types", many_types),
         ("types of types", recursive),
     ] {
-        let case = component("costly", &bytes).memory_mib(256);
+        let case = component("costly", &bytes);
+        case.write();
         let started = Instant::now();
-        let outcome = case.run();
+        let measured = case.project.measured("run -fresh -no-cache");
+        let child = measured.child_peak_mib;
+        assert!(child > 0 && child <= COMPILER_MIB, "{what}: its compiler took {child} MiB");
+        let outcome = measured.within(bytes.len() as u64 >> 20);
         assert!(matches!(outcome.code, Some(3 | 5)), "{what}: {}", outcome.all());
         assert!(started.elapsed() < Duration::from_secs(150), "{what} took {:?}", started.elapsed());
         let code = outcome.code.unwrap_or(-1);

@@ -1,4 +1,4 @@
-//! How much memory `shiro` itself takes, its children not counted: the peak of its resident set, as Linux keeps it.
+//! How much memory `shiro` itself takes, and apart from it its children: the peak of the resident set, as Linux keeps it.
 
 use std::io::Read;
 use std::process::{Child, Output, Stdio};
@@ -21,6 +21,8 @@ const INTERVAL: Duration = Duration::from_millis(1);
 pub(crate) struct Measured {
     pub(crate) outcome: Outcome,
     pub(crate) peak_mib: u64,
+    /// Of the largest of its children.
+    pub(crate) child_peak_mib: u64,
 }
 
 impl Measured {
@@ -42,14 +44,22 @@ impl Project {
     /// Runs `shiro` with these arguments, separated by spaces, and watches its memory.
     #[must_use = "say how much it may take: `.within(256)`"]
     pub(crate) fn measured(&self, args: &str) -> Measured {
+        // On a busy machine one may be over before anybody has looked.
+        let mut tries = (0..5).map(|_| self.measured_once(args));
+        let seen = tries.find(|measured| measured.peak_mib > 0 || !cfg!(target_os = "linux"));
+        seen.expect("its memory was read")
+    }
+
+    fn measured_once(&self, args: &str) -> Measured {
         let mut command = self.command(SHIRO);
         command.args(args.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("shiro starts");
         let stdout = read(child.stdout.take());
         let stderr = read(child.stderr.take());
-        let (status, peak_kib) = watch(&mut child);
+        let (status, peak_kib, child_peak_kib) = watch(&mut child);
         let [stdout, stderr] = [stdout, stderr].map(|reader| reader.join().expect("what it wrote"));
-        Measured { outcome: Outcome::of(Output { status, stdout, stderr }), peak_mib: peak_kib >> 10 }
+        let outcome = Outcome::of(Output { status, stdout, stderr });
+        Measured { outcome, peak_mib: peak_kib >> 10, child_peak_mib: child_peak_kib >> 10 }
     }
 
     /// Lets this project share compiled components with others of its kind: what is tested is how they run.
@@ -92,20 +102,28 @@ fn read(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>>
     })
 }
 
-/// Waits for its end; gives its peak in KiB.
-fn watch(child: &mut Child) -> (std::process::ExitStatus, u64) {
-    let status_file = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
+/// Waits for its end; gives its peak in KiB, and that of its largest child.
+fn watch(child: &mut Child) -> (std::process::ExitStatus, u64, u64) {
+    let (mut peak, mut child_peak) = (0, 0);
     loop {
-        // A process that has ended has none.
-        let text = std::fs::read_to_string(&status_file).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(kib.unwrap_or(0));
+        peak = peak.max(peak_kib(child.id()));
+        child_peak = children(child.id()).into_iter().map(peak_kib).fold(child_peak, u64::max);
         if let Some(status) = child.try_wait().expect("it can be waited for") {
-            assert!(peak > 0 || !cfg!(target_os = "linux"), "its memory was read");
-            return (status, peak);
+            return (status, peak, child_peak);
         }
         thread::sleep(INTERVAL);
     }
+}
+
+/// Zero of a process that has ended.
+fn peak_kib(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let lists = threads.map(|thread| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect()
 }

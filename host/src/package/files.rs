@@ -26,7 +26,7 @@ pub(super) fn open(path: &Path, links: Links, most: u64) -> Result<Option<Regula
 /// Puts these bytes at this path, and the directories above it: after a crash the old file stands there or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), PackageError> {
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    made.and_then(|()| file::replace(path, &[bytes], Keep::Durably)).map_err(|error| {
+    made.and_then(|()| file::replace(path, &[bytes], Keep::Openly)).map_err(|error| {
         PackageError::refused("unwritable", format!("{}: can't be written: {error}", path.display()))
             .hint("check the directory's permissions and that the disk is not full")
     })

@@ -20,7 +20,7 @@ pub(super) fn build(args: &BuildArgs, out: &mut dyn Write) -> Exit {
     let name = &loaded.description().name;
     check_new_name(name).map_err(|error| plugin_error(error.with_hint("the name stands in the plugin's sources")))?;
     let file = args.output.clone().unwrap_or_else(|| folder(&args.target).join(format!("{name}.wasm")));
-    replace(&file, &[&component], Keep::Durably)
+    replace(&file, &[&component], Keep::Openly)
         .map_err(|error| CliError::new(USAGE, format!("can't write {}: {error}", file.display())))?;
     let asks = if loaded.description().permissions.is_empty() { "asks for nothing" } else { "asks for permissions" };
     writeln!(out, "{}: {} bytes, {}, {asks}", file.display(), component.len(), loaded.digest())?;

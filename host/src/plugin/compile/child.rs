@@ -1,6 +1,7 @@
 //! The compiler as a child process with limits on processor time, memory and output.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,7 +27,7 @@ const CPU_SECONDS: u64 = 120;
 /// Wall clock, for a machine with other things to do.
 const WALL: Duration = Duration::from_secs(300);
 /// Bytes of memory: CPython takes 350 MiB.
-const DATA_BYTES: u64 = 2 << 30;
+const DATA_BYTES: u64 = 1 << 30;
 /// Bytes of compiled code: it is two to six times its component's size.
 pub(super) const CODE_BYTES: u64 = 512 << 20;
 /// Threads: each holds the functions it is compiling.
@@ -35,6 +36,8 @@ const THREADS: usize = 4;
 const ERROR_BYTES: u64 = 64 << 10;
 /// The exit code for a component that is not valid.
 const INVALID: u8 = 3;
+/// The exit code for compiled code that can't be written.
+const NO_ROOM: u8 = 4;
 
 /// The command line that starts this program as a compiler.
 pub(super) fn own_command() -> Option<Vec<OsString>> {
@@ -58,7 +61,7 @@ fn limit() -> io::Result<()> {
         (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 1),
         (Resource::Data, DATA_BYTES, DATA_BYTES),
         (Resource::Core, 0, 0),
-        (Resource::Fsize, 0, 0),
+        (Resource::Fsize, CODE_BYTES, CODE_BYTES),
     ] {
         // What was limited further stays so.
         let already = getrlimit(resource);
@@ -75,16 +78,16 @@ fn compile_stdin() -> Result<(), (u8, String)> {
     io::stdin().take(COMPONENT_BYTES + 1).read_to_end(&mut component).map_err(broken)?;
     let engine = Engine::new(&config_for_this_machine()).map_err(|error| (70, format!("{error:#}")))?;
     let code = engine.precompile_component(&component).map_err(|error| (INVALID, format!("{error:#}")))?;
-    io::stdout().write_all(&code).map_err(broken)
+    io::stdout().write_all(&code).and_then(|()| io::stdout().flush()).map_err(|error| (NO_ROOM, error.to_string()))
 }
 
-/// Has a child compile these bytes, which came from `name`.
-pub(super) fn compile(command_line: &[OsString], bytes: &[u8], name: &str) -> Result<Vec<u8>, PluginError> {
+/// Has a child compile these bytes, which came from `name`, to this file, which is empty.
+pub(super) fn compile(command_line: &[OsString], bytes: &[u8], name: &str, code: &File) -> Result<(), PluginError> {
     let internal = |what: String| PluginError {
         class: FailureClass::Internal,
         ..PluginError::new("compiler", format!("{name}: it can't be compiled: {what}"))
     };
-    let mut child = start(command_line).map_err(|error| internal(error.to_string()))?;
+    let mut child = start(command_line, code).map_err(|error| internal(error.to_string()))?;
     let ended = converse(&mut child, bytes).map_err(|error| internal(error.to_string()))?;
     let limit = |what: String| PluginError {
         class: FailureClass::Limit,
@@ -93,13 +96,16 @@ pub(super) fn compile(command_line: &[OsString], bytes: &[u8], name: &str) -> Re
     };
     let signal = ended.status.signal().and_then(Signal::from_named_raw);
     match (ended.status.code(), signal) {
-        // It then ended because nobody read on.
-        _ if ended.code.len() as u64 > CODE_BYTES => {
-            Err(limit(format!("than {} MiB for its compiled code", CODE_BYTES >> 20)))
-        }
-        (Some(0), _) => Ok(ended.code),
+        (Some(0), _) => Ok(()),
         (Some(code), _) if code == i32::from(INVALID) => Err(compile_error(ended.error.trim(), name)),
+        (Some(code), _) if code == i32::from(NO_ROOM) => {
+            let what = format!("{name}: its compiled form can't be written: {}", ended.error.trim());
+            Err(PluginError::new("no-place", what).with_hint(
+                "make room in the cache directory, or let SHIRO_CACHE_DIR name another; with -no-cache, let TMPDIR name one",
+            ))
+        }
         _ if ended.late => Err(limit(format!("than {} s", WALL.as_secs()))),
+        (_, Some(Signal::XFSZ)) => Err(limit(format!("than {} MiB or less for its compiled code", CODE_BYTES >> 20))),
         (_, Some(Signal::XCPU)) => Err(limit(format!("processor time than the limit, {CPU_SECONDS} s or less"))),
         (_, Some(Signal::ABORT)) if ended.error.contains("memory allocation") => {
             Err(limit(format!("memory than the limit, {} MiB or less", DATA_BYTES >> 20)))
@@ -110,7 +116,7 @@ pub(super) fn compile(command_line: &[OsString], bytes: &[u8], name: &str) -> Re
     }
 }
 
-fn start(command_line: &[OsString]) -> io::Result<Child> {
+fn start(command_line: &[OsString], code: &File) -> io::Result<Child> {
     let (program, args) = command_line.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
     Command::new(program)
@@ -119,7 +125,7 @@ fn start(command_line: &[OsString]) -> io::Result<Child> {
         .env("RAYON_NUM_THREADS", threads.to_string())
         .current_dir("/")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
+        .stdout(code.try_clone()?)
         .stderr(Stdio::piped())
         .spawn()
 }
@@ -129,21 +135,18 @@ struct Ended {
     status: ExitStatus,
     /// It was killed for the time it took.
     late: bool,
-    code: Vec<u8>,
     error: String,
 }
 
 fn converse(child: &mut Child, bytes: &[u8]) -> io::Result<Ended> {
     let pid = Pid::from_child(child);
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let (Some(mut stdin), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
         return Err(io::ErrorKind::BrokenPipe.into());
     };
     let (finished, wait) = mpsc::channel::<()>();
     thread::scope(|scope| {
         // The child may end without having read everything.
         scope.spawn(move || drop(stdin.write_all(bytes)));
-        let error = scope.spawn(move || String::from_utf8_lossy(&bounded(stderr, ERROR_BYTES)).into_owned());
         let late = scope.spawn(move || {
             let late = wait.recv_timeout(WALL) == Err(RecvTimeoutError::Timeout);
             // Not waited for yet, so the number is still the child's.
@@ -152,19 +155,20 @@ fn converse(child: &mut Child, bytes: &[u8]) -> io::Result<Ended> {
             }
             late
         });
-        let code = bounded(stdout, CODE_BYTES + 1);
-        let error = error.join().unwrap_or_default();
+        // It ends when the child does.
+        let error = String::from_utf8_lossy(&beginning(stderr, ERROR_BYTES)).into_owned();
         drop(finished);
         let late = late.join().unwrap_or_default();
         let status = child.wait()?;
-        Ok(Ended { status, late, code, error })
+        Ok(Ended { status, late, error })
     })
 }
 
-/// What comes, up to a limit; dropping the reader then ends whoever writes more.
-fn bounded(reader: impl Read, limit: u64) -> Vec<u8> {
+/// The first bytes of what comes, read to its end.
+fn beginning(mut reader: impl Read, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     // An error is the child's end: its status says more.
-    let _ = reader.take(limit).read_to_end(&mut bytes);
+    let _ = reader.by_ref().take(most).read_to_end(&mut bytes);
+    let _ = io::copy(&mut reader, &mut io::sink());
     bytes
 }

@@ -4,6 +4,7 @@
 //! cache      what this user's shiro compiled before, by the component's bytes and the engine's settings
 //! instances  what a component's instances would take, counted before it is compiled
 //! child      shiro again, as `__compile`: a component on standard input, compiled code on standard output
+//! code       the file that this is, which has no name
 //! place      directories that only this user can write
 //! ```
 //!
@@ -12,19 +13,22 @@
 
 mod cache;
 mod child;
+mod code;
 mod instances;
 mod place;
 
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use self::cache::Cache;
+use self::cache::{Cache, Unsound};
 pub(super) use self::cache::{Fingerprint, Known};
 pub use self::child::{COMPILE_VERB, compile_main};
+use self::code::Code;
 use super::error::PluginError;
 use super::load::{compile_error, recognise};
 use crate::outcome::FailureClass;
@@ -48,7 +52,7 @@ pub struct Compiler {
 pub(super) struct Compiled {
     pub(super) component: Component,
     /// What is kept of it.
-    code: Vec<u8>,
+    code: Code,
 }
 
 impl Compiler {
@@ -84,17 +88,21 @@ impl Compiler {
     }
 
     /// What was compiled from the same bytes before, and what is known of them. `fingerprint` is asked only where something
-    /// is kept.
+    /// is kept. An error says that what is kept was changed.
     pub(super) fn kept(
         &self,
         engine: &Engine,
         fingerprint: impl FnOnce() -> Result<Fingerprint, PluginError>,
     ) -> Result<Option<(Component, Known)>, PluginError> {
         let Some(cache) = self.cache() else { return Ok(None) };
-        Ok(cache.load(engine, &entry(engine, fingerprint()?)).unwrap_or_else(|why| {
-            self.notice(why);
-            None
-        }))
+        match cache.load(engine, &entry(engine, fingerprint()?)) {
+            Ok(found) => Ok(found),
+            Err(Unsound::Planted(warning)) => {
+                self.notice(warning);
+                Ok(None)
+            }
+            Err(Unsound::Changed(error)) => Err(error),
+        }
     }
 
     /// Compiles bytes that came from `name`, a file. Refuses whatever is not a WebAssembly component in its binary form.
@@ -105,13 +113,27 @@ impl Compiler {
             return Err(PluginError { class: FailureClass::Limit, ..PluginError::new("instances", what) }
                 .with_hint("fewer instances, or modules with fewer functions, globals and elements"));
         }
-        let code = match &self.child {
-            Some(command_line) => child::compile(command_line, bytes, name)?,
-            None => engine.precompile_component(bytes).map_err(|error| compile_error(&format!("{error:#}"), name))?,
+        let dir = self.cache().map(Cache::dir);
+        let no_place = |error: io::Error| {
+            PluginError::new("no-place", format!("{name}: there is no place for its compiled form: {error}"))
+                .with_hint("let TMPDIR name a directory that can be written")
         };
-        // SAFETY: these bytes are wasmtime's own output, made by this program in this process or in a child of it, and
-        // came from there by a pipe that nobody else had.
-        let component = unsafe { Component::deserialize(engine, &code) }.map_err(|error| PluginError {
+        let code = match &self.child {
+            Some(command_line) => {
+                let code = Code::empty(dir).map_err(no_place)?;
+                child::compile(command_line, bytes, name, code.file())?;
+                code
+            }
+            None => {
+                let code = engine.precompile_component(bytes);
+                let code = code.map_err(|error| compile_error(&format!("{error:#}"), name))?;
+                Code::of(&code, dir).map_err(no_place)?
+            }
+        };
+        // SAFETY: these bytes are wasmtime's own output, made by this program in this process or in a child of it, which
+        // wrote them to a file that nobody else can name. Who can change it all the same is this user, who can do that to
+        // this process.
+        let component = unsafe { code.load(engine) }.map_err(|error| PluginError {
             class: FailureClass::Internal,
             ..PluginError::new("runtime", format!("{name}: what was compiled can't be loaded: {error:#}"))
         })?;

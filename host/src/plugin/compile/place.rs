@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use crate::file::{self, Links, Regular};
+use crate::file::{self, FileError, Links, Regular};
 
 /// Writable by the group or by everybody.
 const OTHERS_WRITE: u32 = 0o022;
@@ -43,14 +43,23 @@ pub(super) fn private_dir(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Why a file can't be trusted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotPrivate {
+    /// It is no file of reasonable size.
+    #[error(transparent)]
+    Unusable(#[from] FileError),
+    /// Others can write it.
+    #[error("{}: others can write it", .0.display())]
+    Shared(PathBuf),
+}
+
 /// Opens a file of at most `most` bytes if it is one that only this user can write. `None` if there is none.
-pub(super) fn private_file(path: &Path, most: u64) -> Result<Option<Regular>, String> {
-    let Some(file) = file::open(path, Links::Refuse, most).map_err(|error| error.to_string())? else {
-        return Ok(None);
-    };
-    let metadata = file.file().metadata().map_err(|error| format!("{}: {error}", path.display()))?;
+pub(super) fn private_file(path: &Path, most: u64) -> Result<Option<Regular>, NotPrivate> {
+    let Some(file) = file::open(path, Links::Refuse, most)? else { return Ok(None) };
+    let metadata = file.file().metadata().map_err(|error| FileError { path: path.to_owned(), why: error.into() })?;
     let private = metadata.uid() == geteuid().as_raw() && metadata.mode() & OTHERS_WRITE == 0;
-    if private { Ok(Some(file)) } else { Err(format!("{}: others can write it", path.display())) }
+    if private { Ok(Some(file)) } else { Err(NotPrivate::Shared(path.to_owned())) }
 }
 
 #[cfg(test)]
