@@ -37,7 +37,7 @@ fn a_file_that_is_no_component_is_refused_with_what_it_is() {
         (b"\x89PNG\r\n\x1a\n", "begins with 89 50"),
         (b"(component)", "text"),
         (b"\x7fELF\x02\x01\x01\0aaaaaaaaaaaaaaaaaaaaaaa", "ELF"),
-        (&core_module, "core module"),
+        (&core_module, "`shiro plugin build FILE` makes a component"),
         (&good[..good.len() / 2], "bad.wasm"),
         (&other_world, "evil:world/power@1.0.0"),
     ];

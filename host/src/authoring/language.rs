@@ -103,6 +103,10 @@ impl Manifest {
     }
 
     fn by_files(dir: &Path) -> Result<Self, AuthoringError> {
+        if dir.extension().is_some_and(|extension| extension == "wasm") && !dir.exists() {
+            return Err(AuthoringError::usage(format!("{}: there is no such file", dir.display()))
+                .with_hint("a core module is what a compiler leaves, e.g. of `zig build-exe`"));
+        }
         if !dir.is_dir() {
             return Err(AuthoringError::usage(format!("{}: there is no such folder", dir.display()))
                 .with_hint("shiro plugin new NAME -lang js makes one"));
@@ -170,5 +174,6 @@ mod tests {
         }
         assert!(Manifest::of(folder(&[]).path()).unwrap_err().message.contains("no plugin"));
         assert!(Manifest::of(Path::new("/nonexistent")).unwrap_err().message.contains("no such folder"));
+        assert!(Manifest::of(Path::new("/nonexistent.wasm")).unwrap_err().message.contains("no such file"));
     }
 }

@@ -102,7 +102,8 @@ pub(super) fn recognise(bytes: &[u8], name: &str) -> Result<(), PluginError> {
         (Some(b"\0asm"), Some([1, 0, 0, 0])) => {
             Err(error("core-module", "core module, not a component: it has no interface that the host could call")
                 .with_hint(
-                    "wrap it with `wasm-tools component new`, or build for a component target such as wasm32-wasip2",
+                    "`shiro plugin build FILE` makes a component of one that has a step's exports; or build it for a \
+                     component target such as wasm32-wasip2",
                 ))
         }
         (Some(b"\0asm"), Some(_)) => {
