@@ -40,6 +40,7 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-json", "json", &[]),
     ("shiro-plugin-template", "template", &[]),
     ("shiro-plugin-file", "file", &[]),
+    ("shiro-plugin-wait", "wait", &[]),
 ];
 
 fn main() -> ExitCode {

@@ -50,3 +50,4 @@ mod stores;
 mod tidy;
 mod types;
 mod validation;
+mod wait;

@@ -88,6 +88,14 @@ impl Description {
             .collect()
     }
 
+    /// The top-level output property that is marked `x-not-before`: a time (RFC 3339, in UTC) before which nothing that
+    /// depends on the step starts.
+    pub fn not_before(&self) -> Option<String> {
+        let properties = self.output_schema.get("properties").and_then(Value::as_object)?;
+        let marked = |schema: &Value| schema.get("x-not-before") == Some(&Value::Bool(true));
+        properties.iter().find(|(_, schema)| marked(schema)).map(|(name, _)| name.clone())
+    }
+
     fn properties(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.config_schema.get("properties").and_then(Value::as_object).into_iter().flatten()
     }
@@ -105,6 +113,10 @@ mod tests {
                 "command": { "contentMediaType": "text/x-shellscript", "x-interpreter": "shell", "x-unless": "args" },
                 "token": { "type": "string", "writeOnly": true },
                 "shell": { "type": "string" }
+            } },
+            "output_schema": { "properties": {
+                "exit_code": { "type": "integer" },
+                "until": { "type": "string", "x-not-before": true }
             } }
         }))
         .unwrap();
@@ -114,6 +126,6 @@ mod tests {
         );
         assert_eq!(description.secrets(), ["token"]);
         assert!(description.permissions.is_empty());
-        assert_eq!(description.output_schema, json!(true));
+        assert_eq!(description.not_before().as_deref(), Some("until"));
     }
 }

@@ -8,12 +8,13 @@
 //!            | StepStarted (AttemptFailed StepStarted)* (StepSucceeded | StepFailed | StepInterrupted)
 //!            | StepExpanded, the attempts of its items, (StepSucceeded | StepFailed | StepSkipped)
 //!   per gate:  StepSucceeded ApprovalRequested ... (ApprovalDecided* | ApprovalExpired)
+//!   per wait:  StepSucceeded WaitStarted ... WaitEnded
 //!   the end:   RunPaused | RunFinished | RunInterrupted
 //! after RunPaused, by `shiro approve`, `reject` and `rework`: (ApprovalDecided | ReworkRequested)*
 //! ```
 //!
 //! A gate is asked for again, with a new request, after changes were accepted or after rework: decisions on the request
-//! before it are void.
+//! before it are void. A wait is begun again, for the same time, after changes were accepted: something else may stand behind it.
 //!
 //! A `StepStarted` with nothing after it belongs to a process that died: the step is interrupted. No event holds a secret's
 //! value, an environment, or a resolved config.
@@ -175,6 +176,24 @@ pub enum Event {
         /// The id of the request.
         request: String,
     },
+    /// A step succeeded after which time has to pass: what stands behind it starts no earlier.
+    WaitStarted {
+        /// The step.
+        step: StepId,
+        /// Until when: milliseconds since 1970-01-01 UTC.
+        until: u64,
+        /// What stands behind it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guards: Vec<StepId>,
+    },
+    /// The time has come, or a human said not to wait for it (`-skip`).
+    WaitEnded {
+        /// The step.
+        step: StepId,
+        /// Who cut it short.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        skipped_by: Option<Approver>,
+    },
     /// Someone wants a step, and all that comes after it, to be done again.
     ReworkRequested {
         /// The step.
@@ -188,10 +207,13 @@ pub enum Event {
         /// The job that carried the wish.
         job: Job,
     },
-    /// Nothing can go on without a decision. The process ends with 0.
+    /// Nothing can go on before someone decides, or before a time has come. The process ends with 0.
     RunPaused {
         /// The steps whose gates are closed.
         waiting: Vec<StepId>,
+        /// When the first of the waits is over, if there are any: milliseconds since 1970-01-01 UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
     },
     /// A signal ended the process; the run can go on.
     RunInterrupted {
@@ -222,6 +244,8 @@ impl Event {
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalDecided { step, .. }
             | Self::ApprovalExpired { step, .. }
+            | Self::WaitStarted { step, .. }
+            | Self::WaitEnded { step, .. }
             | Self::ReworkRequested { step, .. } => Some(step),
             Self::RunStarted(_)
             | Self::RunResumed { .. }

@@ -1,9 +1,11 @@
 //! Where a script calls shiro, and what it asks of it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::finding::Place;
 use super::shell;
+use crate::workflow::duration;
 
 /// Programs whose arguments are only text.
 const SPEAKERS: [&str; 4] = ["echo", "printf", "print", "Write-Output"];
@@ -30,6 +32,8 @@ pub(super) struct Invocation {
     pub(super) fresh: bool,
     /// A start of it approves what waits: not with `-no-approve`.
     pub(super) approves: bool,
+    /// `-hold`: how long it stays for a wait.
+    pub(super) hold: Option<Duration>,
 }
 
 /// What a call does with a run.
@@ -108,6 +112,7 @@ fn call(words: &[String], place: &Place, flags: &Flags) -> Option<Invocation> {
         store: value("state-store").map(str::to_owned),
         fresh: has("fresh"),
         approves: !has("no-approve"),
+        hold: value("hold").and_then(|text| duration::parse(text).ok()),
     })
 }
 

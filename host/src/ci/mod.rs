@@ -31,7 +31,7 @@ use std::fmt;
 pub use check::{Subject, check};
 pub use dead_link::dead_links;
 pub use finding::{Finding, Place, Report, Severity};
-pub use gates::{Gate, Gates};
+pub use gates::{Gate, Gates, Round, Wait};
 pub use generate::{Options, generate};
 pub use invocation::Flags;
 pub use repository::{Files, Repository, Unreadable};

@@ -15,6 +15,9 @@ pub(super) fn apply<J: Job>(subject: &Subject<'_>, players: &Players<'_, J>, fin
     if !subject.gates.is_empty() {
         initial_is_fresh(players, findings);
         enough_resume_jobs(subject, players, findings);
+        enough_jobs_for_times(subject, players, findings);
+    }
+    if subject.gates.asks() {
         memory_keeps_nothing(players, findings);
     }
 }
@@ -44,6 +47,9 @@ fn needs_an_initial_job<J: Job>(players: &Players<'_, J>, findings: &mut Vec<Fin
 /// One job for each round of gates, one after the other.
 fn enough_resume_jobs<J: Job>(subject: &Subject<'_>, players: &Players<'_, J>, findings: &mut Vec<Finding>) {
     let needed = subject.gates.starts();
+    if needed == 0 {
+        return;
+    }
     let resumes: Vec<&Player<'_, J>> = players.with(Role::Resume).collect();
     let Some(last) = resumes.iter().max_by_key(|player| player.round) else { return };
     if resumes.len() < needed {
@@ -60,6 +66,27 @@ fn enough_resume_jobs<J: Job>(subject: &Subject<'_>, players: &Players<'_, J>, f
         let hint = "let each of them have `needs` of the one before: its artifact has what was done and approved";
         findings.push(Finding::error("resume-jobs-are-not-chained", last.job.place(), message).hint(hint));
     }
+}
+
+/// One job for each time that is waited for, besides those that people start.
+fn enough_jobs_for_times<J: Job>(subject: &Subject<'_>, players: &Players<'_, J>, findings: &mut Vec<Finding>) {
+    let gates = subject.gates;
+    let hold = players.all.iter().filter_map(|player| player.call.hold).max().unwrap_or_default();
+    let needed = gates.timed_starts(hold);
+    let in_memory = players.all.iter().all(|player| player.store() == "memory");
+    let Some(first) = players.all.first().filter(|_| needed > 0 && !in_memory) else { return };
+    let go_on = players.all.iter().filter(|player| player.goes_on()).count();
+    let have = go_on.saturating_sub(gates.starts());
+    if have >= needed {
+        return;
+    }
+    let last = players.all.iter().filter(|player| player.goes_on()).max_by_key(|player| player.round).unwrap_or(first);
+    let waits = names(gates.waits().map(|wait| wait.step.as_str()));
+    let times = if needed == 1 { "once".to_owned() } else { format!("{needed} times") };
+    let message = format!("the run pauses for a time {times} ({waits}), and {have} jobs go on with it after that");
+    let hint = "add a job with `shiro run -resume -no-approve` for each, with `needs` of the one before: in GitLab `when: \
+                delayed`, in GitHub with an environment that has a wait timer. Or let the job stay: `-hold 10m`";
+    findings.push(Finding::error("fewer-jobs-than-waits", last.job.place(), message).hint(hint));
 }
 
 /// The first job begins anew.

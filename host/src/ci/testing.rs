@@ -25,7 +25,7 @@ pub(super) fn files(files: &[(&str, &str)]) -> Memory {
 }
 
 pub(super) fn flags() -> Flags {
-    Flags { with_value: ["state-store", "workflow", "reason", "input", "jobs"].map(str::to_owned).into() }
+    Flags { with_value: ["state-store", "workflow", "reason", "input", "jobs", "hold"].map(str::to_owned).into() }
 }
 
 pub(super) fn gate(step: &str) -> Gate {
@@ -34,7 +34,7 @@ pub(super) fn gate(step: &str) -> Gate {
 
 /// One round for each of these steps.
 pub(super) fn gates(steps: &[&str]) -> Gates {
-    Gates { rounds: steps.iter().map(|step| vec![gate(step)]).collect() }
+    Gates::asking(steps.iter().map(|step| vec![gate(step)]).collect())
 }
 
 /// Checks a text as the file of this name.

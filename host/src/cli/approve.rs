@@ -15,8 +15,9 @@ use super::ci::Environment;
 use super::error::{CliError, STATE, USAGE};
 use super::gates::{self, Now};
 use super::held::Held;
+use super::leave::Left;
 use super::project::Project;
-use super::run::{leave_status, register_secrets};
+use super::run::register_secrets;
 use super::{one_line, start, store};
 use crate::approval::{Approver, Decision};
 use crate::engine::{End, Gate, GateState, RunState, StepState};
@@ -267,7 +268,7 @@ impl<'a> Desk<'a> {
         if !self.state.step(name).is_some_and(|step| step.is_done() || is_failed(step)) {
             return refuse(format!("`{name}` has not been done yet"), "the next `shiro run` does it");
         }
-        let behind = gates::behind(plan, index);
+        let behind = plan.behind(index);
         let ids = std::iter::once(index).chain(behind).map(|step| &plan.step(step).id);
         let begun = |id: &&StepId| {
             self.state.step(id.as_str()).is_some_and(|step| *step.status() != crate::engine::Status::Pending)
@@ -312,7 +313,8 @@ impl<'a> Desk<'a> {
         let open = start::waiting(&state);
         let status = if status == "approved" && !open.is_empty() { "paused" } else { status };
         let run = state.started().map(|started| &started.run);
-        leave_status(self.environment, &self.args.state, status, run, receipt.as_ref());
+        let left = Left { run, receipt: receipt.as_ref(), until: None };
+        left.leave(self.environment, &self.args.state, status);
         if state.has_acted() {
             writeln!(out, "to go on with it: shiro run")?;
         }

@@ -101,6 +101,8 @@ fn is_decision(event: &Event) -> bool {
             | Event::ApprovalRequested { .. }
             | Event::ApprovalDecided { .. }
             | Event::ApprovalExpired { .. }
+            | Event::WaitStarted { .. }
+            | Event::WaitEnded { .. }
             | Event::ReworkRequested { .. }
             | Event::RunFinished { .. }
     )
@@ -151,6 +153,16 @@ fn lines(record: &Record) -> Option<Vec<String>> {
             format!("{step}: {decision} by {approver}{missing}")
         }
         Event::ApprovalExpired { step, .. } => format!("{step}: the approval expired"),
+        Event::WaitStarted { step, until, guards } => {
+            let guards: Vec<&str> = guards.iter().map(StepId::as_str).collect();
+            details.push(format!("before: {}", guards.join(", ")));
+            format!("{step}: a wait until {} began", time(*until))
+        }
+        Event::WaitEnded { step, skipped_by: None } => format!("{step}: the wait is over"),
+        Event::WaitEnded { step, skipped_by: Some(approver) } => {
+            details.extend(approver.proof().map(evidence));
+            format!("{step}: the wait was cut short (-skip), says {approver}")
+        }
         Event::ReworkRequested { step, note, approver, again, .. } => {
             details.push(format!("note: {note}"));
             let again: Vec<&str> = again.iter().map(StepId::as_str).collect();

@@ -14,6 +14,7 @@ use super::args::{Cli, WorkflowArgs};
 use super::error::{CliError, USAGE};
 use super::project::Project;
 use crate::ci::{self, Files, Finding, Flags, Gates, Options, Platform, Report, Repository, Severity, Subject};
+use crate::engine::HOLD;
 use crate::secret::visible::visible;
 
 /// Does what `shiro ci` is asked for.
@@ -37,7 +38,7 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Exit {
         store,
         stage: args.stage.clone(),
     };
-    let text = ci::generate(args.system.into(), &Gates::of(&project.plan), &options);
+    let text = ci::generate(args.system.into(), &Gates::of(&project.plan, &project.infos, HOLD), &options);
     match &args.output {
         None => out.write_all(text.as_bytes())?,
         Some(path) => {
@@ -86,7 +87,7 @@ pub(super) fn report(path: &Path, args: &WorkflowArgs, project: &Project) -> Res
     let bytes = repository.read(&inside).map_err(|error| unreadable(&error))?;
     let subject = Subject {
         file: &inside,
-        gates: &Gates::of(&project.plan),
+        gates: &Gates::of(&project.plan, &project.infos, HOLD),
         workflow: project.source.name(),
         is_default: named(args).is_none(),
         flags: &flags(),

@@ -183,29 +183,17 @@ fn matters(state: &RunState, plan: &Plan, step: &StepId, gate: &GateState) -> bo
 
 /// What must not start before this step's gate is open.
 pub(super) fn guards(plan: &Plan, step: StepIndex) -> Vec<StepId> {
-    let steps = behind(plan, step).into_iter().map(|step| plan.step(step));
+    let steps = plan.behind(step).into_iter().map(|step| plan.step(step));
     let cleans_up = |step: &&Step| step.condition.as_ref().is_some_and(Condition::admits_refusal);
     steps.filter(|step| !cleans_up(step)).map(|step| step.id.clone()).collect()
 }
 
 /// Something behind the step is still to be done.
 fn has_work(state: &RunState, plan: &Plan, step: StepIndex) -> bool {
-    behind(plan, step).into_iter().any(|step| {
+    plan.behind(step).into_iter().any(|step| {
         let seen = state.step(plan.step(step).id.as_str());
         seen.is_none_or(|seen| !seen.is_done() && !matches!(seen.status(), Status::Skipped(_)))
     })
-}
-
-/// Every step that depends on this one, directly or through others; in file order, without the step itself.
-pub(super) fn behind(plan: &Plan, step: StepIndex) -> Vec<StepIndex> {
-    let mut seen = BTreeSet::new();
-    let mut pending = plan.dependents(step).to_vec();
-    while let Some(step) = pending.pop() {
-        if seen.insert(step) {
-            pending.extend(plan.dependents(step));
-        }
-    }
-    seen.into_iter().collect()
 }
 
 /// The refusal of what differs from what was asked for.
@@ -427,7 +415,7 @@ mod tests {
             Event::StepStarted { step: step.clone(), attempt: 1, idempotent: false },
             Event::StepSucceeded { step: step.clone(), attempt: 1, output: Value::Null, duration_ms: 1 },
             Event::ApprovalRequested { step: step.clone(), request: Box::new(request) },
-            Event::RunPaused { waiting: vec![step] },
+            Event::RunPaused { waiting: vec![step], until: None },
         ];
         let events = events.into_iter().map(|event| (ASKED, event)).chain(more);
         let records: Vec<Record> = events.map(|(at, event)| Record { at, event }).collect();

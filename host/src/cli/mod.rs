@@ -20,6 +20,7 @@ mod graph;
 mod held;
 mod init;
 mod inputs;
+mod leave;
 mod output;
 mod plugin;
 mod policy;

@@ -2,12 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::state::{KeySource, StateStore};
 use super::args::{ColorChoice, RunArgs};
 use super::ci::Environment;
 use super::project::Project;
-use crate::event::{Job, Tell};
+use crate::approval::time;
+use crate::event::Tell;
 use crate::id::StepId;
 use crate::report::human::{Ask, Human, HumanOptions, Outputs, Resumed, StepInfo, Style, to_go_on};
 use crate::report::{color, style};
@@ -22,6 +24,8 @@ pub(super) struct Output {
     outputs: Option<Outputs>,
     /// What to do to go on.
     resume: String,
+    /// What to do to go on when a time has come, which approves nothing.
+    resume_later: String,
     is_terminal: bool,
 }
 
@@ -42,7 +46,11 @@ impl Output {
             ColorChoice::Never => false,
         };
         let quiet = args.quiet || settings.quiet_mode;
-        Self { style, color, quiet, debug: args.debug, outputs, resume: resume_hint(args, environment), is_terminal }
+        // Where nothing is to be approved, nothing can be by accident.
+        let asks = project.plan.steps().any(|step| project.plan.step(step).approval.is_some());
+        let resume_later = resume_hint(args, environment, if asks { " -no-approve" } else { "" });
+        let resume = resume_hint(args, environment, "");
+        Self { style, color, quiet, debug: args.debug, outputs, resume, resume_later, is_terminal }
     }
 
     /// Standard output is a terminal that shows colours.
@@ -65,36 +73,49 @@ impl Output {
             debug: self.debug,
             resumed,
             resume: self.resume.clone(),
+            resume_later: self.resume_later.clone(),
             outputs: self.outputs,
             ..HumanOptions::new(Box::new(io::stdout()), workflow.name.clone(), steps)
         };
         Arc::new(Human::new(options))
     }
 
-    /// Nothing was decided, and this start decides nothing: `worked` says that its job has worked on the run before. `asks`: what
-    /// those of the waiting gates ask for that ask for something.
+    /// Nothing was decided, no wait is over, and this start decides nothing; `why`, in words that follow the gates' names.
+    /// `asks`: what those of the waiting gates ask for that ask for something.
     pub(super) fn still_paused(
         &self,
         workflow: &str,
         waiting: &[StepId],
         asks: &[(StepId, Ask)],
-        job: &Job,
-        worked: bool,
+        waits: &[(StepId, u64)],
+        now: u64,
+        why: &str,
     ) {
-        let names: Vec<&str> = waiting.iter().map(StepId::as_str).collect();
-        let why = match &job.name {
-            Some(job) if worked => format!(": starting {job} again approves nothing"),
-            _ => String::new(),
-        };
-        let asked = |step: &StepId| asks.iter().find(|(asking, _)| asking == step).map(|(_, ask)| ask);
-        let mut text = format!("{workflow}: still paused after {}{why}", names.join(", "));
-        for (step, ask) in waiting.iter().filter_map(|step| Some((step, asked(step)?))) {
-            text += &format!(
-                "\n  {step}: {}\n  {step}: `{}`, or `shiro reject {step} -reason ...`",
-                ask.words, ask.command
-            );
+        let mut text = format!("{workflow}: still paused");
+        let mut waits: Vec<&(StepId, u64)> = waits.iter().collect();
+        waits.sort_unstable_by_key(|(_, until)| *until);
+        for (step, until) in &waits {
+            let left = Duration::from_secs(until.saturating_sub(now).div_ceil(1000));
+            let left = humantime::format_duration(left);
+            text += &format!("\n  until {} after {step}: {left} left", time(*until));
         }
-        say(&format!("{text}\n{}", to_go_on(waiting.iter().map(asked), &self.resume)));
+        if !waits.is_empty() {
+            text += &format!("\nTo go on then: {}", self.resume_later);
+        }
+        if !waiting.is_empty() {
+            let names = waiting.iter().map(StepId::as_str).collect::<Vec<_>>().join(", ");
+            text += if waits.is_empty() { "" } else { "\nstill waiting for approval" };
+            text += &format!(" after {names}{why}");
+            let asked = |step: &StepId| asks.iter().find(|(asking, _)| asking == step).map(|(_, ask)| ask);
+            for (step, ask) in waiting.iter().filter_map(|step| Some((step, asked(step)?))) {
+                text += &format!(
+                    "\n  {step}: {}\n  {step}: `{}`, or `shiro reject {step} -reason ...`",
+                    ask.words, ask.command
+                );
+            }
+            text += &format!("\n{}", to_go_on(waiting.iter().map(asked), &self.resume));
+        }
+        say(&text);
     }
 
     /// The run is done.
@@ -110,9 +131,9 @@ fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// The command that goes on with this run, as it was called.
-fn resume_hint(args: &RunArgs, environment: &Environment) -> String {
-    let mut command = "shiro run".to_owned();
+/// The command that goes on with this run, as it was called, with this flag besides.
+fn resume_hint(args: &RunArgs, environment: &Environment, flag: &str) -> String {
+    let mut command = format!("shiro run{flag}");
     if let Some(file) = args.workflow.file.as_ref().or(args.workflow.workflow.as_ref()) {
         command.push_str(&format!(" {}", file.display()));
     }

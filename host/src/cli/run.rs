@@ -1,22 +1,20 @@
 //! `shiro run`: begins a run or goes on with one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use super::Exit;
 use super::approver::{Asking, approver};
-use super::args::state::{StateArgs, StateStore};
+use super::args::state::StateStore;
 use super::args::{ColorChoice, RunArgs};
-use super::ci::Environment;
+use super::ci::{Ci, Environment};
 use super::error::{BUG, CliError, STATE};
 use super::gates::{self, Approvals, Now};
 use super::held::Held;
+use super::leave::Left;
 use super::output::Output;
 use super::project::Project;
 use super::start::{Asked, Start};
@@ -26,7 +24,7 @@ use crate::engine::resume::{self, Resume, ResumeError};
 use crate::engine::{self, CheckFn, EngineError, Finish, Options, RequestFn, RunState, Setup, signals};
 use crate::event::{Digests, Event, Job, Notice, RunStarted};
 use crate::id::{Digest, RunId, StepId};
-use crate::journal::{Journal, JournalError, Loaded, Receipt};
+use crate::journal::{Journal, JournalError, Loaded};
 use crate::plugin::{LoadedType, RunnerOptions, SandboxRunner};
 use crate::policy::Learned;
 use crate::report::human::{ItemsBefore, Resumed};
@@ -153,7 +151,7 @@ impl<'a> Session<'a> {
         };
         let digests = gates::digests(&self.project);
         let sealed = loaded.as_ref().is_none_or(|loaded| loaded.sealed);
-        let start = start::decide(&self.asked(), state.as_ref(), sealed, &digests)
+        let start = start::decide(&self.asked(state.as_ref()), state.as_ref(), sealed, &digests)
             .map_err(|error| if loaded.is_none() { self.name_other_runs(error) } else { error })?;
         match (start, loaded, state) {
             (Start::Resume { approve, changed }, Some(loaded), Some(state)) => {
@@ -161,36 +159,64 @@ impl<'a> Session<'a> {
             }
             // There is nothing that these could be about.
             _ if !self.args.rerun.is_empty() || !self.args.skip.is_empty() => {
-                let error =
-                    CliError::new(STATE, "-rerun and -skip are for steps of a run that was interrupted: there is none");
+                let error = CliError::new(
+                    STATE,
+                    "-rerun and -skip are for steps that were interrupted, and -skip for one that waits for a time: there is none",
+                );
                 Err(error.hint("`shiro status` shows the runs and where they stand"))
             }
             (Start::StillPaused { waiting }, Some(loaded), Some(state)) => {
-                let (asks, worked) = (gates::asks(&state, &[]), state.has_worked(&self.job));
-                self.output.still_paused(&self.held.key.workflow, &waiting, &asks, &self.job, worked);
-                self.leave_status("paused", state.started().map(|started| &started.run), Some(&loaded.receipt()));
+                let why = match &self.job.name {
+                    Some(job) if state.has_worked(&self.job) => format!(": starting {job} again approves nothing"),
+                    _ => String::new(),
+                };
+                let now = gates::now().max(state.latest());
+                self.output.still_paused(
+                    &self.held.key.workflow,
+                    &waiting,
+                    &gates::asks(&state, &[]),
+                    &waits(&state),
+                    now,
+                    &why,
+                );
+                let run = state.started().map(|started| &started.run);
+                let left = Left { run, receipt: Some(&loaded.receipt()), until: state.next_wait() };
+                self.leave_status("paused", &left);
                 Ok(self.args.pause_exit_code)
             }
             (Start::Finished, loaded, state) => {
                 self.output.finished(&self.held.key.workflow);
                 let run = state.as_ref().and_then(RunState::started).map(|started| &started.run);
-                self.leave_status("succeeded", run, loaded.as_ref().map(Loaded::receipt).as_ref());
+                let receipt = loaded.as_ref().map(Loaded::receipt);
+                self.leave_status("succeeded", &Left { run, receipt: receipt.as_ref(), until: None });
                 Ok(0)
             }
             _ => self.begin(digests),
         }
     }
 
-    fn asked(&self) -> Asked {
+    fn asked(&self, state: Option<&RunState>) -> Asked {
+        let waits = |step: &StepId| state.is_some_and(|state| resume::is_pending_wait(state, step));
         Asked {
             fresh: self.args.fresh,
             resume: self.args.resume,
             accept_changes: self.args.accept_changes,
             no_approve: self.args.no_approve,
             now: gates::now(),
+            hold: u64::try_from(self.hold().as_millis()).unwrap_or(u64::MAX),
+            skips_wait: self.args.skip.iter().map(|step| StepId::new(step.as_str())).any(|step| waits(&step)),
+            unattended: self.environment.ci() == Some(Ci::Gitlab) && !self.environment.is_manual_job(),
             inputs_given: !self.project.given.is_empty(),
             manual: self.environment.is_manual_job(),
             job: self.job.clone(),
+        }
+    }
+
+    /// How long this process stays for nothing but a wait. What is only in memory can't go on later.
+    fn hold(&self) -> Duration {
+        match store::kind(&self.args.state, &self.environment) {
+            StateStore::Memory => Duration::MAX,
+            _ => self.args.hold,
         }
     }
 
@@ -343,6 +369,7 @@ impl<'a> Session<'a> {
             done: state.steps().filter(|(_, step)| step.is_done()).count(),
             asks: gates::asks(&state, &approvals.gates),
             items: items_before(&state),
+            waits: waits(&state).into_iter().filter(|(step, _)| !skip.contains(step)).collect(),
         });
         self.drive(Begin { state, events, now, journal: Some(journal), warnings, resumed })
     }
@@ -361,7 +388,8 @@ impl<'a> Session<'a> {
         let is_anew = |step: &StepId| asked_again.iter().any(|(again, request)| again == step && !request.rule.pause);
         candidates.retain(|step| !is_anew(step));
         let approvals = Approvals::of(state, candidates, approver, gates::now());
-        let goes_on = !approvals.gates.is_empty() || !asked_again.is_empty() || !expired.is_empty();
+        let waited = state.next_wait().is_some_and(|until| until <= gates::now().max(state.latest()));
+        let goes_on = waited || !approvals.gates.is_empty() || !asked_again.is_empty() || !expired.is_empty();
         if goes_on || approvals.refused.is_empty() { Ok(approvals) } else { Err(approvals.error()) }
     }
 
@@ -451,7 +479,12 @@ impl<'a> Session<'a> {
             Finish::Paused { .. } => ("paused", self.args.pause_exit_code),
             Finish::Interrupted { signal } => ("interrupted", signal.exit_code()),
         };
-        leave_status(&self.environment, &self.args.state, status, run.as_ref(), receipt.as_ref());
+        let until = match &finish {
+            Finish::Paused { until, .. } => *until,
+            _ => None,
+        };
+        let left = Left { run: run.as_ref(), receipt: receipt.as_ref(), until };
+        left.leave(&self.environment, &self.args.state, status);
         Ok(exit_code)
     }
 
@@ -460,13 +493,19 @@ impl<'a> Session<'a> {
             jobs: self.project.jobs,
             keep_going: self.args.keep_going,
             terminal: self.output.is_terminal(),
+            hold: self.hold(),
             ..Options::default()
         }
     }
 
-    fn leave_status(&self, status: &str, run: Option<&RunId>, receipt: Option<&Receipt>) {
-        leave_status(&self.environment, &self.args.state, status, run, receipt);
+    fn leave_status(&self, status: &str, left: &Left<'_>) {
+        left.leave(&self.environment, &self.args.state, status);
     }
+}
+
+/// The waits that are not over: after which step, and until when.
+fn waits(state: &RunState) -> Vec<(StepId, u64)> {
+    state.waits().map(|(step, wait)| (step.clone(), wait.until())).collect()
 }
 
 /// With what a process begins.
@@ -545,42 +584,5 @@ fn engine_error(error: EngineError) -> CliError {
         },
         EngineError::Ask(failure) => gates::ask_error(&failure),
         other => CliError::new(BUG, format!("a bug in shiro: {other}")).hint("please report it; the state is kept"),
-    }
-}
-
-/// Leaves for the CI system how the run stands (`SHIRO_STATUS`), which one it is (`SHIRO_RUN`), and how far its journal goes
-/// (`SHIRO_STATE`). It is a convenience: where it can't be written, the run's result stands.
-pub(super) fn leave_status(
-    environment: &Environment,
-    args: &StateArgs,
-    status: &str,
-    run: Option<&RunId>,
-    receipt: Option<&Receipt>,
-) {
-    let mut lines = format!("SHIRO_STATUS={status}\n");
-    if let Some(run) = run {
-        lines.push_str(&format!("SHIRO_RUN={run}\n"));
-        if let Some(receipt) = receipt {
-            lines.push_str(&format!("SHIRO_STATE={run}:{receipt}\n"));
-        }
-    }
-    if let Some(path) = environment.filled("GITHUB_OUTPUT") {
-        let file = OpenOptions::new().append(true).create(true).open(path);
-        let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
-    }
-    if store::kind(args, environment) != StateStore::Memory {
-        let directory = environment.project_dir().join(".shiro/state");
-        if !directory.exists() {
-            let _ = std::fs::create_dir_all(&directory);
-        }
-        // A link could lead anywhere.
-        let no_link = OFlags::NOFOLLOW.bits() as i32;
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .custom_flags(no_link)
-            .open(directory.join("status.env"));
-        let _ = file.and_then(|mut file| file.write_all(lines.as_bytes()));
     }
 }

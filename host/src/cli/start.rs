@@ -23,6 +23,12 @@ pub(super) struct Asked {
     pub(super) no_approve: bool,
     /// Milliseconds since 1970-01-01 UTC.
     pub(super) now: u64,
+    /// How long this process would stay for nothing but a wait, in milliseconds.
+    pub(super) hold: u64,
+    /// `-skip` names a step that waits for a time.
+    pub(super) skips_wait: bool,
+    /// The CI system started this job by itself, as far as it says: GitLab does.
+    pub(super) unattended: bool,
     /// Inputs were given on the command line.
     pub(super) inputs_given: bool,
     /// A person started this job in CI.
@@ -43,7 +49,7 @@ pub(super) enum Start {
         /// The workflow or the plugins changed, and the user knows.
         changed: bool,
     },
-    /// The job that paused was started again: nothing changes.
+    /// The job that paused was started again, or it is too early: nothing changes.
     StillPaused {
         /// The steps whose gates are closed.
         waiting: Vec<StepId>,
@@ -89,13 +95,25 @@ pub(super) fn decide(
             if state.has_acted() || !gates::expired(state, asked.now).is_empty() {
                 return Ok(Start::Resume { approve: false, changed });
             }
-            if asked.no_approve || state.has_worked(&asked.job) {
-                return Ok(Start::StillPaused { waiting: waiting.clone() });
+            // While a time is waited for, a job that starts by itself is there for that, and nobody's approval.
+            let comes_for_time = asked.unattended && state.next_wait().is_some();
+            let approves = !asked.no_approve && !comes_for_time && !state.has_worked(&asked.job);
+            if approves && !waiting.is_empty() && !asked.skips_wait {
+                return Ok(Start::Resume { approve: true, changed });
             }
-            Ok(Start::Resume { approve: true, changed })
+            if asked.skips_wait || is_near(state, asked) {
+                return Ok(Start::Resume { approve: false, changed });
+            }
+            Ok(Start::StillPaused { waiting: waiting.clone() })
         }
         _ => Ok(Start::Resume { approve: false, changed }),
     }
+}
+
+/// A wait is over, or so nearly that this process would stay for the rest.
+fn is_near(state: &RunState, asked: &Asked) -> bool {
+    let now = asked.now.max(state.latest());
+    state.next_wait().is_some_and(|until| until <= now.saturating_add(asked.hold))
 }
 
 /// The run is over: it was refused.
@@ -225,7 +243,7 @@ mod tests {
     }
 
     fn paused() -> RunState {
-        state([Event::RunPaused { waiting: vec![StepId::new("gate")] }])
+        state([Event::RunPaused { waiting: vec![StepId::new("gate")], until: None }])
     }
 
     fn asked(name: &str) -> Asked {
@@ -309,7 +327,8 @@ mod tests {
 
     #[test]
     fn what_was_decided_lets_a_start_go_on_that_itself_approves_nothing() {
-        let decided = |decision| state([Event::RunPaused { waiting: vec![StepId::new("gate")] }, decided(decision)]);
+        let decided =
+            |decision| state([Event::RunPaused { waiting: vec![StepId::new("gate")], until: None }, decided(decision)]);
         let goes_on = Start::Resume { approve: false, changed: false };
         for state in [decided(Decision::Approved), decided(Decision::Rejected)] {
             // Whichever job it is, even the one that paused.
@@ -326,7 +345,7 @@ mod tests {
     #[test]
     fn no_job_that_has_worked_on_the_run_approves() {
         let resumed = Event::RunResumed { job: job("second"), shiro: "0".to_owned() };
-        let again = Event::RunPaused { waiting: vec![StepId::new("gate")] };
+        let again = Event::RunPaused { waiting: vec![StepId::new("gate")], until: None };
         let state = state([again.clone(), resumed, again]);
         let still = Start::StillPaused { waiting: vec![StepId::new("gate")] };
         for name in ["deploy", "second"] {
@@ -340,10 +359,58 @@ mod tests {
         assert_eq!(decide(&elsewhere, Some(&state), true, &digests("a")).unwrap(), approved);
     }
 
+    /// A run that is paused until this time, and for its gate too if that is asked.
+    fn paused_until(until: u64, asks: bool) -> RunState {
+        let wait = StepId::new("cool");
+        let began = [
+            Event::StepStarted { step: wait.clone(), attempt: 1, idempotent: true },
+            Event::StepSucceeded { step: wait.clone(), attempt: 1, output: serde_json::Value::Null, duration_ms: 1 },
+            Event::WaitStarted { step: wait, until, guards: Vec::new() },
+        ];
+        let decided = (!asks).then(|| decided(Decision::Approved));
+        let waiting = if asks { vec![StepId::new("gate")] } else { Vec::new() };
+        state(began.into_iter().chain(decided).chain([Event::RunPaused { waiting, until: Some(until) }]))
+    }
+
+    #[test]
+    fn a_start_before_the_time_changes_nothing_and_one_after_it_goes_on() {
+        let goes_on = Start::Resume { approve: false, changed: false };
+        let state = paused_until(10_000, false);
+        let at = |now: u64, hold: u64| {
+            let asked = Asked { now, hold, ..asked("resume") };
+            decide(&asked, Some(&state), true, &digests("a")).unwrap()
+        };
+        assert_eq!(at(9_999, 0), Start::StillPaused { waiting: Vec::new() });
+        assert_eq!(at(10_000, 0), goes_on);
+        assert_eq!(at(9_000, 1_000), goes_on);
+        // Whichever job it is: that is nobody's approval.
+        let again = Asked { now: 10_000, ..asked("deploy") };
+        assert_eq!(decide(&again, Some(&state), true, &digests("a")).unwrap(), goes_on);
+        let skipping = Asked { skips_wait: true, ..asked("resume") };
+        assert_eq!(decide(&skipping, Some(&state), true, &digests("a")).unwrap(), goes_on);
+    }
+
+    #[test]
+    fn a_start_that_comes_for_the_time_approves_nothing() {
+        let state = paused_until(10_000, true);
+        let start = |asked: Asked| decide(&asked, Some(&state), true, &digests("a")).unwrap();
+        let still = Start::StillPaused { waiting: vec![StepId::new("gate")] };
+        let [goes_on, approves] = [false, true].map(|approve| Start::Resume { approve, changed: false });
+        for now in [0, 10_000] {
+            let asked = |name: &str| Asked { now, ..asked(name) };
+            let for_time = if now == 0 { &still } else { &goes_on };
+            assert_eq!(start(asked("resume")), approves);
+            assert_eq!(&start(Asked { no_approve: true, ..asked("resume") }), for_time);
+            assert_eq!(&start(Asked { unattended: true, ..asked("resume") }), for_time);
+            assert_eq!(&start(asked("deploy")), for_time);
+            assert_eq!(start(Asked { skips_wait: true, ..asked("resume") }), goes_on);
+        }
+    }
+
     #[test]
     fn a_refused_run_says_who_refused_it() {
         let state = state([
-            Event::RunPaused { waiting: vec![StepId::new("gate")] },
+            Event::RunPaused { waiting: vec![StepId::new("gate")], until: None },
             decided(Decision::Rejected),
             Event::RunResumed { job: job("resume"), shiro: "0".to_owned() },
             Event::RunFinished { outcome: Outcome::Rejected, exit_code: 6 },

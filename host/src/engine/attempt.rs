@@ -14,6 +14,7 @@ use super::output::Output;
 use super::scope::{ItemOf, Seen, StepScope, Surroundings};
 use super::secrets::register;
 use super::unit::Unit;
+use super::{now, wait};
 use crate::event::Tell;
 use crate::id::StepId;
 use crate::outcome::Failure;
@@ -49,6 +50,8 @@ pub(super) struct Launch {
 pub(super) struct Ended {
     pub(super) unit: Unit,
     pub(super) duration_ms: u64,
+    /// What stands behind the step starts no earlier, if its type says so: milliseconds since 1970-01-01 UTC.
+    pub(super) not_before: Option<u64>,
     /// The output, sealed (`null` if it is not saved), or why it failed, masked.
     pub(super) result: Result<Value, Box<Failure>>,
 }
@@ -59,15 +62,20 @@ pub(super) async fn run<R: StepRunner>(shared: Arc<Shared<R>>, launch: Launch) -
     let _slot = shared.slots.acquire().await;
     let began = Instant::now();
     if *shared.cancel.borrow() {
-        return Ended { unit, duration_ms: 0, result: Err(failures::not_begun()) };
+        return Ended { unit, duration_ms: 0, not_before: None, result: Err(failures::not_begun()) };
     }
     let result = AssertUnwindSafe(attempt(&shared, launch)).catch_unwind().await;
     let result = result.unwrap_or_else(|payload| Err(failures::panic(&*payload)));
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ended { unit, duration_ms, result: result.map_err(|failure| shared.clean(failure)) }
+    let (result, not_before) = match result {
+        Ok((output, not_before)) => (Ok(output), not_before),
+        Err(failure) => (Err(shared.clean(failure)), None),
+    };
+    Ended { unit, duration_ms, not_before, result }
 }
 
-async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Value, Box<Failure>> {
+/// The output, and the time that it names if the type says that it names one.
+async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<(Value, Option<u64>), Box<Failure>> {
     let Surroundings { plan, secrets, .. } = &shared.surroundings;
     let definition = plan.step(launch.unit.step);
     let sink = Output::new(launch.id.clone(), definition.quiet, Arc::clone(secrets), Arc::clone(&shared.tell));
@@ -76,12 +84,14 @@ async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<Va
     let result = shared.runner.run(request).await;
     sink.finish();
     let output = result.map_err(Box::new)?.output;
+    let property = shared.types.loaded.get(&definition.step_type).and_then(|info| info.not_before.as_deref());
+    let not_before = property.map(|property| wait::not_before(&output, property, now())).transpose()?;
     if !definition.save_output {
-        return Ok(Value::Null);
+        return Ok((Value::Null, not_before));
     }
     let output = secrets.seal(output);
     match length_within(&output, shared.max_output) {
-        Some(_) => Ok(output),
+        Some(_) => Ok((output, not_before)),
         None => Err(failures::large_output(shared.max_output)),
     }
 }

@@ -2,11 +2,12 @@
 
 mod ended;
 mod items;
+mod waits;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -20,7 +21,8 @@ use super::secrets;
 use super::signals::Signal;
 use super::state::{Items, RunState, Status};
 use super::unit::Unit;
-use super::{EngineError, Finish, Options, RecordFn, Setup};
+use super::wait::WaitState;
+use super::{EngineError, Finish, Options, RecordFn, Setup, now};
 use crate::event::{Event, Notice, Record, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
@@ -37,7 +39,8 @@ const MAX_AHEAD: usize = 64;
 /// Everything that can happen while the engine waits.
 enum Input {
     Ended(Ended),
-    RetryIsDue,
+    /// A step may be due for its next attempt, or a wait over.
+    TimeHasPassed,
     Stop(Signal),
 }
 
@@ -70,6 +73,8 @@ pub(super) struct Dispatcher<R> {
     retries: BinaryHeap<Reverse<(Instant, Unit)>>,
     /// The steps whose items are being run.
     expanded: HashMap<StepIndex, Expanded>,
+    /// Steps behind which nothing starts yet, and until when: milliseconds since 1970-01-01 UTC.
+    waits: BinaryHeap<Reverse<(u64, StepIndex)>>,
 }
 
 impl<R: StepRunner> Dispatcher<R> {
@@ -100,6 +105,7 @@ impl<R: StepRunner> Dispatcher<R> {
         let surroundings = Surroundings::new(Arc::clone(&plan), run, env, secrets, &started.inputs, rework);
         secrets::register_known(&surroundings, &state, &types, &*tell);
         complete_what_humans_did(&plan, &mut state, &mut batch, &mut request)?;
+        let waits = waits::complete(&plan, &mut state, &mut batch)?;
         let scheduler = Scheduler::new(Arc::clone(&plan), options.keep_going, |step| standing(&plan, &state, step));
         let (cancel, cancelled) = watch::channel(false);
         let shared = Shared {
@@ -132,6 +138,7 @@ impl<R: StepRunner> Dispatcher<R> {
             ahead: 0,
             retries: BinaryHeap::new(),
             expanded: HashMap::new(),
+            waits,
         })
     }
 
@@ -150,7 +157,7 @@ impl<R: StepRunner> Dispatcher<R> {
             if self.ended_meanwhile.is_empty() {
                 match self.next_input().await {
                     Input::Ended(ended) => self.ended(ended)?,
-                    Input::RetryIsDue => {}
+                    Input::TimeHasPassed => {}
                     Input::Stop(signal) => return self.stop(signal).await,
                 }
             }
@@ -158,6 +165,7 @@ impl<R: StepRunner> Dispatcher<R> {
             while let Some(unit) = self.next_due_retry() {
                 self.scheduler.retry(unit);
             }
+            self.open_waits()?;
         }
     }
 
@@ -178,7 +186,7 @@ impl<R: StepRunner> Dispatcher<R> {
 
     async fn next_input(&mut self) -> Input {
         loop {
-            let wake = self.retries.peek().map(|Reverse((at, _))| *at);
+            let wake = self.retries.peek().map(|Reverse((at, _))| *at).into_iter().chain(self.next_look()).min();
             tokio::select! {
                 biased;
                 signal = self.stop.recv(), if !self.stop_closed => match signal {
@@ -187,7 +195,7 @@ impl<R: StepRunner> Dispatcher<R> {
                 },
                 Some(ended) = self.attempts.join_next() => return Input::Ended(unwrap(ended)),
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                    return Input::RetryIsDue;
+                    return Input::TimeHasPassed;
                 }
             }
         }
@@ -305,9 +313,15 @@ impl<R: StepRunner> Dispatcher<R> {
                 return Err(EngineError::Stuck(left));
             }
             if self.scheduler.first_failure().is_none() && !self.scheduler.is_refused() {
-                let waiting: Vec<StepId> = gates.into_iter().map(|step| self.id(Unit::whole(step))).collect();
-                self.push(Event::RunPaused { waiting: waiting.clone() })?;
-                return Ok(Some(Finish::Paused { waiting }));
+                let until = self.state.next_wait();
+                if until.is_some_and(|until| self.holds(until)) {
+                    return Ok(None);
+                }
+                let asks = |step: &StepIndex| self.state.at(*step).gate() == Gate::Waiting;
+                let waiting: Vec<StepId> =
+                    gates.into_iter().filter(asks).map(|step| self.id(Unit::whole(step))).collect();
+                self.push(Event::RunPaused { waiting: waiting.clone(), until })?;
+                return Ok(Some(Finish::Paused { waiting, until }));
             }
             self.scheduler.give_up_gates();
             self.advance()?;
@@ -337,9 +351,9 @@ impl<R: StepRunner> Dispatcher<R> {
             tokio::select! {
                 biased;
                 Some(ended) = self.attempts.join_next() => {
-                    let Ended { unit, duration_ms, result } = unwrap(ended);
+                    let Ended { unit, duration_ms, not_before, result } = unwrap(ended);
                     match result {
-                        Ok(output) => self.succeeded(unit, output, duration_ms)?,
+                        Ok(output) => self.succeeded(unit, output, not_before, duration_ms)?,
                         Err(_) => self.interrupted(unit)?,
                     }
                     self.commit()?;
@@ -435,8 +449,7 @@ fn next_ahead(ahead: usize, jobs: usize, in_flight: usize, left: usize) -> usize
 }
 
 fn push(state: &mut RunState, batch: &mut Vec<Record>, event: Event) -> Result<(), EngineError> {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let record = Record { at: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX), event };
+    let record = Record { at: now(), event };
     state.apply(&record)?;
     batch.push(record);
     Ok(())
@@ -472,12 +485,16 @@ fn complete_what_humans_did(
 
 fn standing(plan: &Plan, state: &RunState, step: StepIndex) -> Standing {
     let seen = state.at(step);
+    let passed = match state.wait_at(step).is_some_and(WaitState::is_pending) {
+        true => Standing::Waiting,
+        false => Standing::Done,
+    };
     match seen.status() {
         Status::Skipped(reason) if **reason == SkipReason::Condition => Standing::ConditionFalse,
         _ if !seen.is_done() => Standing::Open,
-        _ if plan.step(step).approval.is_none() => Standing::Done,
+        _ if plan.step(step).approval.is_none() => passed,
         _ => match (seen.gate(), state.gate_at(step)) {
-            (Gate::Approved, _) => Standing::Done,
+            (Gate::Approved, _) => passed,
             (Gate::Rejected | Gate::Expired, Some(gate)) => {
                 Standing::Refused { rejected: gate.is_rejected(), expired: seen.gate() == Gate::Expired }
             }

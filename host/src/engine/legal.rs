@@ -56,6 +56,8 @@ pub(super) fn name(event: &Event) -> String {
         Event::ApprovalRequested { .. } => "approval_requested",
         Event::ApprovalDecided { .. } => "approval_decided",
         Event::ApprovalExpired { .. } => "approval_expired",
+        Event::WaitStarted { .. } => "wait_started",
+        Event::WaitEnded { .. } => "wait_ended",
         Event::ReworkRequested { .. } => "rework_requested",
         Event::RunPaused { .. } => "run_paused",
         Event::RunInterrupted { .. } => "run_interrupted",

@@ -34,6 +34,7 @@ mod secrets;
 pub mod signals;
 mod state;
 mod unit;
+mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +42,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
@@ -58,6 +59,7 @@ use signals::Signal;
 pub use approval::{CheckFn, Gate, GateState, RequestFn};
 pub use legal::IllegalRecord;
 pub use state::{End, Items, RunState, Status, StepState};
+pub use wait::WaitState;
 
 /// Why a record could not be made durable.
 pub type RecordError = Box<dyn Error + Send + Sync>;
@@ -95,6 +97,9 @@ pub struct Setup<R> {
     pub stop: mpsc::UnboundedReceiver<Signal>,
 }
 
+/// How long a process stays for nothing but a wait, unless it is told otherwise.
+pub const HOLD: Duration = Duration::from_secs(60);
+
 /// How to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -109,11 +114,20 @@ pub struct Options {
     pub grace: Duration,
     /// A step whose output is longer as JSON, in bytes, fails.
     pub max_output: usize,
+    /// When nothing is left to do but to wait, and no longer than this, the process stays and waits; else the run pauses.
+    pub hold: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 4, keep_going: false, terminal: false, grace: Duration::from_secs(5), max_output: 16 << 20 }
+        Self {
+            jobs: 4,
+            keep_going: false,
+            terminal: false,
+            grace: Duration::from_secs(5),
+            max_output: 16 << 20,
+            hold: HOLD,
+        }
     }
 }
 
@@ -131,10 +145,12 @@ pub enum Finish {
     Rejected,
     /// An approval was not given in time.
     Expired,
-    /// What is left waits for a human.
+    /// What is left waits for a human, or for a time.
     Paused {
         /// The steps whose gates are closed, in file order.
         waiting: Vec<StepId>,
+        /// When the first of the waits is over, if there are any: milliseconds since 1970-01-01 UTC.
+        until: Option<u64>,
     },
     /// A signal stopped it.
     Interrupted {
@@ -173,6 +189,12 @@ pub enum EngineError {
     /// Nothing runs, nothing may start, and nothing waits: a bug in shiro (exit code 70).
     #[error("the run stands still: {0}")]
     Stuck(String),
+}
+
+/// Milliseconds since 1970-01-01 UTC, by this machine's clock.
+fn now() -> u64 {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Runs a plan until it is finished, paused or stopped.

@@ -37,7 +37,7 @@ pub struct Resume<'a> {
     pub asked_again: &'a [(StepId, Request)],
     /// Interrupted steps and items to run again (`-rerun`); a step's name stands for all its items that were interrupted.
     pub rerun: &'a [StepId],
-    /// Those to take as done (`-skip`).
+    /// Those to take as done, and the steps whose waits are not to be waited for (`-skip`).
     pub skip: &'a [StepId],
 }
 
@@ -54,7 +54,7 @@ pub enum ResumeError {
     #[error("{}", interrupted_message(.0))]
     Interrupted(Vec<InterruptedStep>),
     /// `-rerun` or `-skip` of a step that was not interrupted.
-    #[error("the step `{0}` was not interrupted: there is nothing to run again or to skip")]
+    #[error("the step `{0}` was not interrupted, and waits for no time: there is nothing to run again or to skip")]
     NotInterrupted(StepId),
     /// `-rerun` and `-skip` of the same step.
     #[error("the step `{0}` can't be both run again and skipped")]
@@ -122,7 +122,9 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
     if matches!(state.end(), Some(End::Finished { outcome: Outcome::Succeeded, .. })) {
         return Err(ResumeError::Finished);
     }
-    let (rerun, skip) = (named(state, plan, resume.rerun)?, named(state, plan, resume.skip)?);
+    let (skipped_waits, skip): (Vec<StepId>, Vec<StepId>) =
+        resume.skip.iter().cloned().partition(|step| is_pending_wait(state, step));
+    let (rerun, skip) = (named(state, plan, resume.rerun)?, named(state, plan, &skip)?);
     if let Some(step) = rerun.iter().find(|step| skip.contains(step)) {
         return Err(ResumeError::Both(step.clone()));
     }
@@ -150,6 +152,10 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
         }));
     }
     events.extend(
+        unique(&skipped_waits)
+            .map(|step| Event::WaitEnded { step: step.clone(), skipped_by: Some(resume.approver.clone()) }),
+    );
+    events.extend(
         resume
             .asked_again
             .iter()
@@ -157,6 +163,15 @@ pub fn events(state: &RunState, plan: &Plan, resume: &Resume<'_>) -> Result<Vec<
     );
     events.extend(resume.approve.iter().filter_map(|step| approval(state, resume, step)));
     Ok(events)
+}
+
+/// The step's wait is not over: a human may say not to wait for it (`-skip`).
+pub fn is_pending_wait(state: &RunState, step: &StepId) -> bool {
+    state.wait(step.as_str()).is_some_and(super::wait::WaitState::is_pending)
+}
+
+fn unique(steps: &[StepId]) -> impl Iterator<Item = &StepId> {
+    steps.iter().enumerate().filter(|(position, step)| !steps[..*position].contains(step)).map(|(_, step)| step)
 }
 
 fn expired(state: &RunState, steps: &[StepId]) -> Vec<Event> {

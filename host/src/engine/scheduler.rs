@@ -12,7 +12,7 @@
 //! * The steps of `finally` come last: they wait for all others, whatever comes of those, and are asked in any case.
 //! * After the first failure no step starts but those that are asked in any case; steps that run, or wait for their next
 //!   attempt, go on to their end. With `keep_going`, steps that don't depend on the failure start as well.
-//! * A gate (a step with `pause`) keeps everything behind it, directly or through others, from starting, whatever its `if`
+//! * A gate (a step with `pause`, and one whose type names a time to wait for) keeps everything behind it, directly or through others, from starting, whatever its `if`
 //!   says. When the run has failed and nothing else is left, what is behind a gate is skipped: a failure comes before a pause.
 //! * A gate that was refused (rejected, expired) is settled, and so the run ends. Behind it only steps whose `if` says what to
 //!   do then (`rejected()`, `expired()`) are asked; `always()` does not open it. Elsewhere a refusal counts like a failure.
@@ -70,7 +70,7 @@ pub(super) enum Standing {
     Open,
     /// It has ended well, or well enough for what depends on it.
     Done,
-    /// It has ended well and waits for a human.
+    /// It has ended well and waits for a human, or for a time.
     Waiting,
     /// It has ended well, and what comes after it was refused.
     Refused {
@@ -93,7 +93,7 @@ enum Phase {
     Ready,
     /// It started, or waits for its next attempt.
     Active,
-    /// It ended and waits for a human.
+    /// It ended and waits for a human, or for a time.
     Gate,
     Settled,
 }
@@ -374,6 +374,18 @@ impl Scheduler {
         }
     }
 
+    /// An active step ended well, and a time has to pass: until [`Self::open`].
+    pub(super) fn wait(&mut self, step: StepIndex) {
+        self.nodes[step.get()].phase = Phase::Gate;
+    }
+
+    /// Nothing waits any more after a step that ended well.
+    pub(super) fn open(&mut self, step: StepIndex) {
+        if self.nodes[step.get()].phase == Phase::Gate {
+            self.settle(step);
+        }
+    }
+
     /// An active step, or one that could not be evaluated, failed for good.
     pub(super) fn failed(&mut self, step: StepIndex) {
         self.fans.remove(&step);
@@ -398,7 +410,7 @@ impl Scheduler {
         }
     }
 
-    /// The steps that wait for a human, in file order.
+    /// The steps that wait for a human, or for a time, in file order.
     pub(super) fn gates(&self) -> Vec<StepIndex> {
         self.plan.steps().filter(|step| self.nodes[step.get()].phase == Phase::Gate).collect()
     }

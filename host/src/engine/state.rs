@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::approval::{Decided, Gate, GateState, Gates, Rework};
 use super::legal::{IllegalRecord, finished_word, may_follow, name};
 use super::unit::Unit;
-use crate::approval::{Approver, Request};
+use super::wait::{WaitState, Waits};
+use crate::approval::{Approver, Request, time};
 use crate::event::{Event, Job, Record, RunStarted, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
@@ -37,6 +38,7 @@ pub struct RunState {
     /// Of the steps that are run for each item of a list.
     items: HashMap<u32, Items>,
     gates: Gates,
+    waits: Waits,
     /// Since the last process ended, someone opened or refused a gate, or asked for rework: something can go on.
     acted: bool,
     rework: Rework,
@@ -49,7 +51,7 @@ pub struct RunState {
 /// How the last process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It waits for decisions on these steps.
+    /// It waits for decisions on these steps, or for a time.
     Paused(Vec<StepId>),
     /// A signal ended it.
     Interrupted(String),
@@ -166,6 +168,22 @@ impl RunState {
         (0..).zip(&self.ids).filter_map(|(index, id)| Some((id, self.gates.voided(index)?)))
     }
 
+    /// The wait that a step began, over or not.
+    pub fn wait(&self, id: &str) -> Option<&WaitState> {
+        self.waits.get(*self.index.get(id)?)
+    }
+
+    /// Every wait that is not over, in the order of [`Self::steps`].
+    pub fn waits(&self) -> impl Iterator<Item = (&StepId, &WaitState)> {
+        let waits = (0..).zip(&self.ids).filter_map(|(index, id)| Some((id, self.waits.get(index)?)));
+        waits.filter(|(_, wait)| wait.is_pending())
+    }
+
+    /// When the first of the waits is over, if there are any: milliseconds since 1970-01-01 UTC.
+    pub fn next_wait(&self) -> Option<u64> {
+        self.waits.earliest()
+    }
+
     /// Since the last process ended, someone decided on a gate for good, or asked for rework.
     pub fn has_acted(&self) -> bool {
         self.acted
@@ -222,6 +240,10 @@ impl RunState {
         self.gates.before(step).filter_map(|gate| Some((self.ids.get(gate as usize)?, self.gates.get(gate)?)))
     }
 
+    pub(super) fn wait_at(&self, step: StepIndex) -> Option<&WaitState> {
+        self.waits.get(step.get() as u32)
+    }
+
     fn apply_event(&mut self, record: &Record) -> Result<(), String> {
         match (&record.event, &self.started, &self.end) {
             (Event::RunStarted(_), Some(_), _) => return Err("the run has started already".into()),
@@ -262,12 +284,16 @@ impl RunState {
                 for index in self.gates.forget_pauses() {
                     self.steps[index as usize].gate = Gate::None;
                 }
+                self.waits.loosen();
             }
-            Event::RunPaused { waiting } => {
+            Event::RunPaused { waiting, until } => {
                 if let Some(step) =
                     waiting.iter().find(|step| self.step(step.as_str()).is_none_or(|s| s.gate != Gate::Waiting))
                 {
                     return Err(format!("`{step}` does not wait for a decision"));
+                }
+                if *until != self.waits.earliest() {
+                    return Err("it is not until then that the first wait is over".to_owned());
                 }
                 self.end = Some(End::Paused(waiting.clone()));
             }
@@ -288,7 +314,9 @@ impl RunState {
             | Event::InterruptionResolved { step, .. }
             | Event::ApprovalRequested { step, .. }
             | Event::ApprovalDecided { step, .. }
-            | Event::ApprovalExpired { step, .. } => {
+            | Event::ApprovalExpired { step, .. }
+            | Event::WaitStarted { step, .. }
+            | Event::WaitEnded { step, .. } => {
                 let (id, item) = StepId::split_item(step.as_str()).unzip();
                 if matches!(record.event, Event::StepStarted { .. } | Event::StepExpanded { .. }) {
                     self.check_gates(id.unwrap_or(step.as_str()))?;
@@ -310,6 +338,10 @@ impl RunState {
         self.gates.check_start(step).map_err(|gate| {
             let gate = self.ids.get(gate as usize).map_or("", StepId::as_str);
             format!("it must not start before the approval after `{gate}` is given")
+        })?;
+        self.waits.check_start(step).map_err(|(wait, until)| {
+            let wait = self.ids.get(wait as usize).map_or("", StepId::as_str);
+            format!("it must not start before {}, when the wait of `{wait}` is over", time(until))
         })
     }
 
@@ -384,6 +416,7 @@ impl RunState {
             self.items.remove(&index);
             self.failures.remove(&index);
             self.gates.void(index);
+            self.waits.forget(index);
         }
         self.acted = true;
         self.rework = Rework {
@@ -431,6 +464,9 @@ impl RunState {
                 self.acted |= self.end.is_some() && step.gate != Gate::Waiting;
             }
             Event::ApprovalExpired { request, .. } => step.gate = self.gates.expire(index, record.at, request)?,
+            Event::WaitStarted { .. } if !step.is_done() => return Err(format!("it {}", step.status)),
+            Event::WaitStarted { until, guards, .. } => self.waits.begin(index, *until, guards)?,
+            Event::WaitEnded { skipped_by, .. } => self.waits.end(index, self.latest, skipped_by.is_some())?,
             event => {
                 match self.items.get_mut(&index).filter(|_| step.status == Status::Expanded) {
                     Some(items) => step.end_expanded(items, event, keeps_output)?,

@@ -9,7 +9,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::StepId;
@@ -99,6 +99,18 @@ impl Plan {
     /// What depends on a step directly, in file order.
     pub fn dependents(&self, step: StepIndex) -> &[StepIndex] {
         self.dependents.of(step)
+    }
+
+    /// Every step that depends on this one, directly or through others; in file order, without the step itself.
+    pub fn behind(&self, step: StepIndex) -> Vec<StepIndex> {
+        let mut seen = BTreeSet::new();
+        let mut pending = self.dependents(step).to_vec();
+        while let Some(step) = pending.pop() {
+            if seen.insert(step) {
+                pending.extend(self.dependents(step));
+            }
+        }
+        seen.into_iter().collect()
     }
 
     /// Every step after all it depends on, and in file order where there is a choice.

@@ -22,6 +22,8 @@ pub struct TypeInfo {
     pub config: Validator,
     /// Its config's properties that are code.
     pub scripts: Vec<ScriptProperty>,
+    /// Its output's property that names a time: what stands behind a step starts no earlier.
+    pub not_before: Option<String>,
 }
 
 impl TypeInfo {
@@ -30,7 +32,8 @@ impl TypeInfo {
         let config =
             Validator::new(&description.config_schema).map_err(|error| format!("its config schema is {error}"))?;
         let scripts = description.scripts();
-        Ok(Self { description, config, scripts })
+        let not_before = description.not_before();
+        Ok(Self { description, config, scripts, not_before })
     }
 }
 
@@ -92,6 +95,12 @@ fn unknown_type(step: &Step, near: Option<&str>, places: &[String]) -> Diagnosti
 }
 
 fn check_config(step: &Step, info: &TypeInfo, problems: &mut Vec<Diagnostic>) {
+    if let (Some(fan_out), true) = (&step.fan_out, info.not_before.is_some()) {
+        let field = fan_out.kind.field();
+        let message = format!("`{}` waits for one time, and `{field}` would give it one for each item", step.step_type);
+        let problem = Diagnostic::error("wait-for-items", Place::value(step.pointer(field)), message);
+        problems.push(problem.with_hint("let a step of its own wait, and make the one with the items depend on it"));
+    }
     let base = step.pointer("config");
     let found = info.config.check(&step.config);
     if !found.is_empty() {

@@ -4,10 +4,14 @@
 //! job before its first step, which is what the rejecting job is started by.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::super::gates::Gates;
+use super::super::gates::{Gates, TimedStart};
 use super::names::{Names, Round, slug};
-use super::{Options, approve, kept_days, reject, run, scalar, variable, word};
+use super::{Options, approve, go_on, kept_days, reject, run, scalar, steps, variable, word, words};
+
+/// A job may take six hours: it stays for a wait if that leaves it some.
+const LONGEST_STAY: Duration = Duration::from_secs(5 * 60 * 60);
 
 /// Writes the file.
 pub(super) fn generate(gates: &Gates, options: &Options) -> String {
@@ -17,6 +21,10 @@ pub(super) fn generate(gates: &Gates, options: &Options) -> String {
     initial(&mut out, &names, gates, options);
     let mut before = names.initial.as_str();
     for round in &names.rounds {
+        for (name, start) in &round.timed {
+            timed(&mut out, name, start, before, gates, options);
+            before = name;
+        }
         let waiting = before;
         for approve in &round.approve {
             approval(&mut out, approve, round, before, gates, options);
@@ -35,7 +43,7 @@ fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options)
         out,
         "# Written by `shiro ci generate github`. After a change: shiro validate -ci .github/workflows/{file}.yml"
     );
-    if !gates.is_empty() {
+    if gates.asks() {
         let _ = writeln!(
             out,
             "#\n# {} begins the run and is green when it waits. The approve job waits for the reviewers of the environment\n\
@@ -57,17 +65,45 @@ fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options)
 
 fn initial(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
     let _ = writeln!(out, "  {}:", names.initial);
-    start(out, options);
+    start_of(out, options);
     status(out);
     let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
     script(out, &[], &[run(options, &format!("{}-fresh", store(options)))]);
     upload(out, &names.initial, gates);
 }
 
+/// A job that goes on when a time has come. GitHub lets it start then if its environment has a wait timer, which is in the
+/// repository's settings; without one it starts at once, and stays for a wait that is not too long.
+fn timed(out: &mut String, name: &str, start: &TimedStart<'_>, before: &str, gates: &Gates, options: &Options) {
+    let (time, hold) = match start.after {
+        Some(after) => (words(after), (after <= LONGEST_STAY).then_some(after)),
+        None => ("as long as it takes".to_owned(), None),
+    };
+    let _ = writeln!(out, "\n  {name}:\n    needs: {before}");
+    let _ = writeln!(out, "    if: needs.{before}.outputs.status == 'paused'");
+    start_of(out, options);
+    let _ = writeln!(
+        out,
+        "    # Set the wait timer of this environment to {time}: Settings > Environments. Without it this job starts too early,{}",
+        match hold {
+            Some(_) => "\n    # and keeps a runner waiting.",
+            None => "\n    # and the run stays paused.",
+        }
+    );
+    let _ = writeln!(out, "    environment: {}", scalar(name));
+    concurrency(out, options);
+    status(out);
+    let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
+    download(out, before);
+    let _ = writeln!(out, "      # Goes on after {}, and approves nothing.", steps(start));
+    script(out, &[], &[go_on(options, &store(options), hold)]);
+    upload(out, name, gates);
+}
+
 fn approval(out: &mut String, name: &str, round: &Round<'_>, before: &str, gates: &Gates, options: &Options) {
     let _ = writeln!(out, "\n  {name}:\n    needs: {before}");
     let _ = writeln!(out, "    if: needs.{before}.outputs.status == 'paused'");
-    start(out, options);
+    start_of(out, options);
     let _ = writeln!(out, "    environment: {}", scalar(&options.environment));
     concurrency(out, options);
     status(out);
@@ -96,7 +132,7 @@ fn rejection(out: &mut String, round: &Round<'_>, waiting: &str, gates: &Gates, 
     for (name, gate) in &round.reject {
         let _ = writeln!(out, "\n  {name}:\n    needs: [{waiting}, {approvers}]");
         let _ = writeln!(out, "    if: always() && ({refused})");
-        start(out, options);
+        start_of(out, options);
         let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
         download(out, waiting);
         let [reject, end] =
@@ -111,7 +147,7 @@ fn rejection(out: &mut String, round: &Round<'_>, waiting: &str, gates: &Gates, 
     }
 }
 
-fn start(out: &mut String, options: &Options) {
+fn start_of(out: &mut String, options: &Options) {
     let _ = writeln!(out, "    runs-on: ubuntu-latest");
     if let Some(image) = &options.image {
         let _ = writeln!(out, "    container: {}", scalar(image));

@@ -1,10 +1,17 @@
 //! `.gitlab-ci.yml`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use super::super::gates::{Gate, Gates};
+use super::super::gates::{Gate, Gates, TimedStart};
 use super::names::{Names, slug};
-use super::{Options, approve, kept_days, reject, run, scalar, word};
+use super::{Options, approve, go_on, kept_days, reject, run, scalar, steps, word, words};
+
+/// GitLab starts no job by itself later than this.
+const LONGEST_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A job that a person starts too early stays for so long: less than a job may take, where nobody has set it.
+const PATIENCE: Duration = Duration::from_secs(50 * 60);
 
 /// Writes the file.
 pub(super) fn generate(gates: &Gates, options: &Options) -> String {
@@ -15,6 +22,10 @@ pub(super) fn generate(gates: &Gates, options: &Options) -> String {
     initial(&mut out, &names, options);
     let mut before = names.initial.as_str();
     for round in &names.rounds {
+        for (name, start) in &round.timed {
+            timed(&mut out, name, start, before, options);
+            before = name;
+        }
         let waiting = before;
         for approve in &round.approve {
             approval(&mut out, approve, round.gates, before, options);
@@ -32,7 +43,7 @@ pub(super) fn generate(gates: &Gates, options: &Options) -> String {
 fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
     let environment = &options.environment;
     let _ = writeln!(out, "# Written by `shiro ci generate gitlab`. After a change: shiro validate -ci .gitlab-ci.yml");
-    if !gates.is_empty() {
+    if gates.asks() {
         let _ = writeln!(
             out,
             "#\n# {} begins the run and is green when it waits. Whoever starts the approve job approves, and the run goes\n\
@@ -89,6 +100,33 @@ fn initial(out: &mut String, names: &Names<'_>, options: &Options) {
         names.initial,
         stage(options, "run"),
         scalar(&run(options, &format!("{}-fresh", store(options))))
+    );
+}
+
+/// A job that goes on when a time has come: by itself, where the workflow says how long that takes.
+fn timed(out: &mut String, name: &str, start: &TimedStart<'_>, before: &str, options: &Options) {
+    let delay = start.after.filter(|after| *after <= LONGEST_DELAY);
+    let _ = writeln!(out, "\n{name}:\n  extends: .shiro\n  stage: {}\n  needs: [{before}]", stage(options, "approve"));
+    let hold = match delay {
+        Some(delay) => {
+            let _ = writeln!(out, "  when: delayed\n  start_in: {}", scalar(&words(delay)));
+            None
+        }
+        None => {
+            let _ = writeln!(
+                out,
+                "  # How long to wait for {} only the run knows, or it is longer than GitLab waits: start it when the time has\n  \
+                 # come, which the log of {before} says.\n  when: manual",
+                steps(start)
+            );
+            Some(PATIENCE)
+        }
+    };
+    let _ = writeln!(
+        out,
+        "  allow_failure: false\n  script:\n    # Goes on after {}, and approves nothing.\n    - {}",
+        steps(start),
+        scalar(&go_on(options, &store(options), hold))
     );
 }
 

@@ -1,4 +1,5 @@
-//! CI files for a workflow: the job that begins its run, one for each approval that it waits for, and one to reject each.
+//! CI files for a workflow: the job that begins its run, one for each approval and each time that it waits for, and one to
+//! reject each approval.
 
 mod github;
 mod gitlab;
@@ -10,7 +11,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::Platform;
-use super::gates::{Gate, Gates};
+use super::gates::{Gate, Gates, TimedStart};
 
 /// What a file is made of, besides the workflow.
 #[derive(Clone, Debug)]
@@ -72,6 +73,33 @@ fn approve(options: &Options, round: &[Gate], store: &str) -> Vec<String> {
 fn reject(options: &Options, gate: &Gate, store: &str, url: &str) -> [String; 2] {
     let reject = format!("shiro reject {}{} {store}-reason \"Rejected in {url}\"", gate.step, named(options));
     [reject, run(options, &format!("{store}-resume"))]
+}
+
+/// What a job runs that goes on after a time: it approves nothing. `hold`: it stays if it comes so much too early.
+fn go_on(options: &Options, store: &str, hold: Option<Duration>) -> String {
+    let hold = hold.map(|hold| format!(" -hold {}s", hold.as_secs())).unwrap_or_default();
+    run(options, &format!("{store}-resume -no-approve{hold}"))
+}
+
+/// The steps that a job goes on after, for comments.
+fn steps(start: &TimedStart<'_>) -> String {
+    start.waits.iter().map(|wait| wait.step.as_str()).collect::<Vec<_>>().join(" and ")
+}
+
+/// A time as both CI systems and people read it: `2 hours 30 minutes`. In whole seconds, rather too long.
+fn words(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let parts = [
+        (seconds / 86_400, "day"),
+        (seconds / 3600 % 24, "hour"),
+        (seconds / 60 % 60, "minute"),
+        (seconds % 60, "second"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    parts
+        .map(|(count, unit)| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" }))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn run(options: &Options, flags: &str) -> String {

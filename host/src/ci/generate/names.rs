@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::super::gates::{Gate, Gates};
+use super::super::gates::{Gate, Gates, TimedStart};
 
 /// Longer names of several gates become a number.
 const LONGEST: usize = 60;
 
 /// The jobs of one round.
 pub(super) struct Round<'a> {
-    /// The jobs that approve and go on, one after the other. At least one.
+    /// The jobs that go on after a time, one after the other, before those that approve. Maybe none.
+    pub(super) timed: Vec<(String, TimedStart<'a>)>,
+    /// The jobs that approve and go on, one after the other. Maybe none.
     pub(super) approve: Vec<String>,
     /// What they approve.
     pub(super) gates: &'a [Gate],
@@ -32,17 +34,28 @@ impl<'a> Names<'a> {
         let initial = unique(&mut taken, format!("run-{}", slug(workflow)));
         let mut rounds = Vec::new();
         for (number, round) in gates.rounds.iter().enumerate() {
-            let joined = round.iter().map(|gate| gate.step.as_str()).collect::<Vec<_>>().join("-and-");
-            let joined = if joined.len() > LONGEST { format!("round-{}", number + 1) } else { joined };
-            let people = round.iter().map(|gate| gate.approvals).max().unwrap_or(1).max(1);
+            let join = |steps: Vec<&str>, otherwise: &str| match steps.join("-and-") {
+                joined if joined.len() > LONGEST => format!("{otherwise}-{}", number + 1),
+                joined => joined,
+            };
+            let starts = round.timed_starts(gates.hold).into_iter();
+            let timed = starts
+                .map(|start| {
+                    let joined = join(start.waits.iter().map(|wait| wait.step.as_str()).collect(), "wait");
+                    (unique(&mut taken, format!("after-{joined}")), start)
+                })
+                .collect();
+            let joined = join(round.gates.iter().map(|gate| gate.step.as_str()).collect(), "round");
+            let people = round.gates.iter().map(|gate| gate.approvals.max(1)).max().unwrap_or(0);
             let approve = (1..=people)
                 .map(|person| match people {
                     1 => unique(&mut taken, format!("approve-{joined}")),
                     _ => unique(&mut taken, format!("approve-{joined}-{person}")),
                 })
                 .collect();
-            let reject = round.iter().map(|gate| (unique(&mut taken, format!("reject-{}", gate.step)), gate)).collect();
-            rounds.push(Round { approve, gates: round, reject });
+            let reject =
+                round.gates.iter().map(|gate| (unique(&mut taken, format!("reject-{}", gate.step)), gate)).collect();
+            rounds.push(Round { timed, approve, gates: &round.gates, reject });
         }
         Self { initial, rounds }
     }
@@ -82,8 +95,7 @@ mod tests {
 
     #[test]
     fn every_job_has_a_name_of_its_own() {
-        let gates =
-            Gates { rounds: vec![vec![gate("a", 2)], vec![gate("a-2", 1), gate("b", 1)], vec![gate("a-1", 1)]] };
+        let gates = Gates::asking(vec![vec![gate("a", 2)], vec![gate("a-2", 1), gate("b", 1)], vec![gate("a-1", 1)]]);
         let names = Names::of("Déploy / Prod!", &gates);
         assert_eq!(names.initial, "run-d-ploy-prod");
         let approve: Vec<&Vec<String>> = names.rounds.iter().map(|round| &round.approve).collect();

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::{Files, Flags, Gate, Report, Severity, Subject, Unreadable, check};
+use super::super::{Files, Flags, Gate, Report, Round, Severity, Subject, Unreadable, Wait, check};
 use super::*;
 
 /// A repository without other files.
@@ -34,7 +34,7 @@ fn options() -> Options {
 
 fn checked(platform: Platform, gates: &Gates, options: &Options) -> Report {
     let text = generate(platform, gates, options);
-    let flags = Flags { with_value: ["state-store", "workflow", "reason"].map(str::to_owned).into() };
+    let flags = Flags { with_value: ["state-store", "workflow", "reason", "hold"].map(str::to_owned).into() };
     let file = match platform {
         Platform::Gitlab => ".gitlab-ci.yml",
         Platform::Github => ".github/workflows/w.yml",
@@ -52,7 +52,7 @@ fn checked(platform: Platform, gates: &Gates, options: &Options) -> Report {
 
 #[test]
 fn the_files_are_as_they_are_documented() {
-    let gates = Gates { rounds: vec![vec![Gate { verified: false, ..gate("request_approval", 1) }]] };
+    let gates = Gates::asking(vec![vec![Gate { verified: false, ..gate("request_approval", 1) }]]);
     for (platform, golden) in [
         (Platform::Gitlab, include_str!("../../../../docs/ci/gitlab-ci.yml")),
         (Platform::Github, include_str!("../../../../docs/ci/github.yml")),
@@ -80,7 +80,7 @@ fn whatever_is_generated_passes_its_own_check() {
         stage: None,
     };
     for rounds in rounds {
-        let gates = Gates { rounds };
+        let gates = Gates::asking(rounds);
         for options in [options(), strange.clone()] {
             for platform in [Platform::Gitlab, Platform::Github] {
                 let report = checked(platform, &gates, &options);
@@ -91,9 +91,59 @@ fn whatever_is_generated_passes_its_own_check() {
     }
 }
 
+fn wait(step: &str, minutes: Option<u64>) -> Wait {
+    Wait { step: step.to_owned(), time: minutes.map(|minutes| Duration::from_secs(60 * minutes)) }
+}
+
+/// Two times and a person at once, then a time that only the run knows.
+fn timed() -> Gates {
+    let first =
+        Round { gates: vec![gate("ask", 1)], waits: vec![wait("ten", Some(10)), wait("long", Some(9 * 24 * 60))] };
+    let second = Round { gates: Vec::new(), waits: vec![wait("unknown", None)] };
+    Gates { rounds: vec![first, second], hold: Duration::from_secs(60) }
+}
+
+#[test]
+fn each_wait_has_a_job_that_goes_on_and_approves_nothing() {
+    let text = generate(Platform::Gitlab, &timed(), &options());
+    for part in [
+        "\nafter-ten:\n  extends: .shiro\n  stage: approve\n  needs: [run-approval-workflow]\n  when: delayed\n  start_in: '10 minutes'\n",
+        "    - shiro run -state-store gitlab -resume -no-approve\n",
+        "\nafter-long:\n  extends: .shiro\n  stage: approve\n  needs: [after-ten]\n  # How long",
+        "  when: manual\n  allow_failure: false\n",
+        "    - shiro run -state-store gitlab -resume -no-approve -hold 3000s\n",
+        "needs: [after-long]\n  when: manual\n",
+        "\nafter-unknown:\n  extends: .shiro\n  stage: approve\n  needs: [approve-ask]\n",
+        "expire_in: 30 days\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let text = generate(Platform::Github, &timed(), &options());
+    for part in [
+        "    # Set the wait timer of this environment to 10 minutes: Settings > Environments.",
+        "    environment: after-ten\n",
+        "        run: shiro run -resume -no-approve -hold 600s\n",
+        "    needs: after-long\n    if: needs.after-long.outputs.status == 'paused'\n",
+        "    # and the run stays paused.\n    environment: after-unknown\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let without = |gates: &Gates| Gates {
+        rounds: gates.rounds.iter().map(|round| Round { gates: Vec::new(), ..round.clone() }).collect(),
+        ..gates.clone()
+    };
+    for gates in [timed(), without(&timed())] {
+        for platform in [Platform::Gitlab, Platform::Github] {
+            let report = checked(platform, &gates, &options());
+            let worse = report.findings.iter().filter(|finding| finding.severity != Severity::Info);
+            assert_eq!(worse.count(), 0, "{report}\n{}", generate(platform, &gates, &options()));
+        }
+    }
+}
+
 #[test]
 fn a_stage_of_the_project_takes_all_jobs() {
-    let gates = Gates { rounds: vec![vec![gate("a", 1)]] };
+    let gates = Gates::asking(vec![vec![gate("a", 1)]]);
     let options = Options { stage: Some("deploy".to_owned()), ..options() };
     let text = generate(Platform::Gitlab, &gates, &options);
     assert!(!text.contains("\nstages:") && !text.contains("\nworkflow:"), "{text}");
@@ -103,7 +153,7 @@ fn a_stage_of_the_project_takes_all_jobs() {
 
 #[test]
 fn a_store_that_jobs_share_is_named_in_each() {
-    let gates = Gates { rounds: vec![vec![gate("a", 1)]] };
+    let gates = Gates::asking(vec![vec![gate("a", 1)]]);
     for (platform, store) in [(Platform::Gitlab, "gitlab-packages"), (Platform::Github, "gs://bucket/state")] {
         let options = Options { store: Some(store.to_owned()), ..options() };
         let text = generate(platform, &gates, &options);
@@ -118,8 +168,8 @@ fn a_store_that_jobs_share_is_named_in_each() {
 
 #[test]
 fn on_github_a_job_that_has_to_say_who_reviewed_it_can_read_that() {
-    let named = Gates { rounds: vec![vec![gate("a", 1)]] };
-    let anybody = Gates { rounds: vec![vec![Gate { verified: false, ..gate("a", 1) }]] };
+    let named = Gates::asking(vec![vec![gate("a", 1)]]);
+    let anybody = Gates::asking(vec![vec![Gate { verified: false, ..gate("a", 1) }]]);
     let text = generate(Platform::Github, &named, &options());
     assert_eq!(text.matches("GITHUB_TOKEN: ${{ github.token }}\n").count(), 2, "{text}");
     assert!(text.contains("\n  actions: read\n"), "{text}");
@@ -129,8 +179,8 @@ fn on_github_a_job_that_has_to_say_who_reviewed_it_can_read_that() {
 
 #[test]
 fn artifacts_are_kept_longer_than_an_approval_may_take() {
-    let wait = |days: u64| Gates {
-        rounds: vec![vec![Gate { expires: Some(Duration::from_secs(days * 24 * 60 * 60 + 1)), ..gate("a", 1) }]],
+    let wait = |days: u64| {
+        Gates::asking(vec![vec![Gate { expires: Some(Duration::from_secs(days * 24 * 60 * 60 + 1)), ..gate("a", 1) }]])
     };
     assert_eq!([0, 29, 45].map(|days| kept_days(&wait(days))), [30, 31, 47]);
 }
@@ -159,7 +209,7 @@ fn texts_are_quoted_where_yaml_would_read_something_else() {
 #[test]
 fn a_form_is_filled_in_from_variables() {
     let form = Gate { form: vec!["change ticket".to_owned(), "2nd".to_owned()], ..gate("ask", 1) };
-    let gates = Gates { rounds: vec![vec![form, gate("other", 1)]] };
+    let gates = Gates::asking(vec![vec![form, gate("other", 1)]]);
     let text = generate(Platform::Gitlab, &gates, &options());
     // In YAML's double quotes, since the command has both kinds of its own.
     let text = text.replace("\\\"", "\"");

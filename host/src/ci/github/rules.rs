@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// An environment is where people are asked; whether it asks them is said in the repository's settings.
 fn environment_protects(given: &Given<'_>, findings: &mut Vec<Finding>) {
-    if given.subject.gates.is_empty() {
+    if !given.subject.gates.asks() {
         return;
     }
     let mut found = false;
@@ -76,7 +76,7 @@ fn environment_protects(given: &Given<'_>, findings: &mut Vec<Finding>) {
 
 /// A job that goes on with the run approves what waits: it must not start by itself.
 fn no_automatic_resume(given: &Given<'_>, findings: &mut Vec<Finding>) {
-    if given.subject.gates.is_empty() {
+    if !given.subject.gates.asks() {
         return;
     }
     for player in given.players.with(Role::Resume).filter(|player| !player.job.is_manual()) {
@@ -156,7 +156,11 @@ fn artifact_outlives_the_wait(given: &Given<'_>, findings: &mut Vec<Finding>) {
             continue;
         }
         let finding = if asked.is_some() {
-            Finding::error(RULE, place, format!("the artifact of `{}` is gone before its approval expires", job.name()))
+            Finding::error(
+                RULE,
+                place,
+                format!("the artifact of `{}` is gone before its approval or its wait is over", job.name()),
+            )
         } else {
             Finding::warning(
                 RULE,

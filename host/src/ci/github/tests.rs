@@ -129,7 +129,7 @@ fn a_run_started_by_hand_needs_no_environment() {
 
 #[test]
 fn names_that_must_be_true_need_a_token() {
-    let verified = Gates { rounds: vec![vec![Gate { verified: true, ..gate("a") }]] };
+    let verified = Gates::asking(vec![vec![Gate { verified: true, ..gate("a") }]]);
     assert!(!says(&with(GOOD, &verified), Severity::Error, "approvers-need-id-token"));
     let without = GOOD.replace("    permissions: {id-token: write}\n", "");
     assert!(says(&with(&without, &verified), Severity::Error, "approvers-need-id-token"));

@@ -146,18 +146,17 @@ fn each_round_of_gates_has_a_job_of_its_own_and_they_are_chained() {
         |needs: &str| format!("{GOOD}third:\n  extends: [second]\n  needs: [{needs}]\n  script: [shiro run -resume]\n");
     assert_eq!(found(&with(&third("second"), &two)), [""; 0]);
     assert!(says(&with(&third("first"), &two), Severity::Error, "resume-jobs-are-not-chained"));
-    let people = Gates { rounds: vec![vec![Gate { approvals: 2, ..gate("a") }]] };
+    let people = Gates::asking(vec![vec![Gate { approvals: 2, ..gate("a") }]]);
     assert!(says(&with(GOOD, &people), Severity::Error, "fewer-resume-jobs-than-gates"));
     assert_eq!(found(&with(&third("second"), &people)), [""; 0]);
-    let together = Gates { rounds: vec![vec![gate("a"), gate("b")]] };
+    let together = Gates::asking(vec![vec![gate("a"), gate("b")]]);
     assert_eq!(found(&with(GOOD, &together)), [""; 0]);
 }
 
 #[test]
 fn an_approval_that_ends_must_end_before_the_artifact() {
-    let expiring = |days: u64| Gates {
-        rounds: vec![vec![Gate { expires: Some(Duration::from_secs(days * 86_400)), ..gate("a") }]],
-    };
+    let expiring =
+        |days: u64| Gates::asking(vec![vec![Gate { expires: Some(Duration::from_secs(days * 86_400)), ..gate("a") }]]);
     assert_eq!(found(&with(GOOD, &expiring(30))), [""; 0]);
     assert!(says(&with(GOOD, &expiring(31)), Severity::Error, "artifact-expires-before-approval"));
     assert_eq!(found(&with(&GOOD.replace("30 days", "never"), &expiring(31))), [""; 0]);
@@ -165,7 +164,7 @@ fn an_approval_that_ends_must_end_before_the_artifact() {
 
 #[test]
 fn names_that_must_be_true_need_a_token() {
-    let verified = Gates { rounds: vec![vec![Gate { verified: true, ..gate("a") }]] };
+    let verified = Gates::asking(vec![vec![Gate { verified: true, ..gate("a") }]]);
     assert_eq!(found(&with(GOOD, &verified)), [""; 0]);
     let without = GOOD.replace("  id_tokens: {SHIRO_ID_TOKEN: {aud: shiro}}\n", "");
     assert!(says(&with(&without, &verified), Severity::Error, "approvers-need-id-token"));

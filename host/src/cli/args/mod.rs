@@ -12,6 +12,7 @@ pub mod types;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
@@ -23,6 +24,7 @@ use self::init::InitArgs;
 use self::plugin::{PluginDirs, PluginVerb};
 use self::state::{JournalArgs, StateArgs, StateVerb};
 use self::types::{SchemaArgs, TypesArgs};
+use crate::workflow::duration;
 
 /// Runs a workflow of sandboxed steps inside a CI job, and waits for a human where one must approve.
 #[derive(Debug, Parser)]
@@ -212,9 +214,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub rerun: Vec<String>,
 
-    /// Take this interrupted step, or item (STEP[INDEX]) of one, as done. May be given several times.
+    /// Take this interrupted step, or item (STEP[INDEX]) of one, as done; or do not wait for the time that this step waits for.
+    /// May be given several times.
     #[arg(long, value_name = "STEP", conflicts_with = "fresh")]
     pub skip: Vec<String>,
+
+    /// When nothing is left to do but to wait for a time, stay and wait if it is no longer than this; else pause.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration::parse)]
+    pub hold: Duration,
 
     /// The exit code of a run that pauses.
     #[arg(long, value_name = "CODE", default_value_t = 0)]

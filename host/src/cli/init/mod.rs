@@ -11,8 +11,9 @@ use super::Exit;
 use super::args::init::{InitArgs, InitCi};
 use super::error::{BUG, CliError, USAGE};
 use crate::ci::{self, Gates, Options, Platform};
+use crate::engine::HOLD;
 use crate::plan::Plan;
-use crate::workflow::{self, Source};
+use crate::workflow::{self, Source, StepTypes};
 use write::{Overwrite, Planned};
 
 /// Keeps state out of commits, and nothing else.
@@ -88,7 +89,7 @@ fn ci_file(platform: Platform, text: &str, file: &Path) -> Result<Planned, CliEr
         Platform::Gitlab => PathBuf::from(".gitlab-ci.yml"),
         Platform::Github => PathBuf::from(format!(".github/workflows/{name}.yml")),
     };
-    Ok(Planned { path, text: ci::generate(platform, &Gates::of(&plan), &options) })
+    Ok(Planned { path, text: ci::generate(platform, &Gates::of(&plan, &StepTypes::default(), HOLD), &options) })
 }
 
 fn next_steps(args: &InitArgs, platform: Option<Platform>, present: &[PathBuf], out: &mut dyn Write) -> io::Result<()> {

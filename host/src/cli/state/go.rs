@@ -172,7 +172,7 @@ impl History<'_> {
         if self.steps.len() == plan.len() && waiting.is_empty() {
             events.push(Event::RunFinished { outcome: Outcome::Succeeded, exit_code: 0 });
         } else if !waiting.is_empty() {
-            events.push(Event::RunPaused { waiting });
+            events.push(Event::RunPaused { waiting, until: None });
         }
         Ok(events)
     }

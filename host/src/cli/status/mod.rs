@@ -187,6 +187,9 @@ fn document(run: &Run, state: &RunState) -> Value {
             if step.gate() == Gate::Waiting {
                 document["waiting"] = json!(true);
             }
+            if let Some(wait) = state.wait(id.as_str()).filter(|wait| wait.is_pending()) {
+                document["waits_until"] = json!(time(wait.until()));
+            }
             if let Some(items) = state.items(id.as_str()) {
                 document["items"] = items.iter().map(|(id, item)| step_document(state, id, item)).collect();
             }
@@ -205,6 +208,7 @@ fn document(run: &Run, state: &RunState) -> Value {
         "status": run.word(),
         "started": time(run.started),
         "job": started.map(|started| &started.job),
+        "until": state.next_wait().map(time),
         "authenticated": run.protection.map(|protection| protection.authenticated),
         "encrypted": run.protection.map(|protection| protection.encrypted),
         "steps": steps,
@@ -250,6 +254,9 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         }
         if step.gate() == Gate::Waiting {
             write!(out, ", waits for an approval")?;
+        }
+        if let Some(wait) = state.wait(id.as_str()).filter(|wait| wait.is_pending()) {
+            write!(out, ", waits until {}", time(wait.until()))?;
         }
         writeln!(out)?;
         if let Some(failure) = state.failure(id.as_str()) {

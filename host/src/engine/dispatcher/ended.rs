@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::Dispatcher;
 use crate::approval::Request;
-use crate::engine::EngineError;
 use crate::engine::attempt::Ended;
 use crate::engine::retry::{self, Next};
 use crate::engine::unit::Unit;
+use crate::engine::{EngineError, now};
 use crate::event::Event;
 use crate::outcome::Failure;
 use crate::plan::StepIndex;
@@ -20,10 +20,10 @@ use crate::workflow::model::Step;
 
 impl<R: StepRunner> Dispatcher<R> {
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), EngineError> {
-        let Ended { unit, duration_ms, result } = ended;
+        let Ended { unit, duration_ms, not_before, result } = ended;
         let attempt = self.state.unit(unit).attempts();
         let mut failure = match result {
-            Ok(output) => return self.succeeded(unit, output, duration_ms),
+            Ok(output) => return self.succeeded(unit, output, not_before, duration_ms),
             Err(failure) => *failure,
         };
         let retry = &self.plan.step(unit.step).retry;
@@ -46,10 +46,20 @@ impl<R: StepRunner> Dispatcher<R> {
         }
     }
 
-    pub(super) fn succeeded(&mut self, unit: Unit, output: Value, duration_ms: u64) -> Result<(), EngineError> {
+    /// `not_before`: what stands behind the step starts no earlier. No step whose type says so has items.
+    pub(super) fn succeeded(
+        &mut self,
+        unit: Unit,
+        output: Value,
+        not_before: Option<u64>,
+        duration_ms: u64,
+    ) -> Result<(), EngineError> {
         match unit.item {
             Some(_) => self.item_succeeded(unit, output, duration_ms),
-            None => self.step_succeeded(unit.step, self.state.unit(unit).attempts(), output, duration_ms),
+            None => {
+                let attempt = self.state.unit(unit).attempts();
+                self.step_succeeded(unit.step, attempt, output, not_before, duration_ms)
+            }
         }
     }
 
@@ -65,6 +75,7 @@ impl<R: StepRunner> Dispatcher<R> {
         step: StepIndex,
         attempt: u32,
         output: Value,
+        not_before: Option<u64>,
         duration_ms: u64,
     ) -> Result<(), EngineError> {
         let request = match self.ask(step) {
@@ -72,7 +83,11 @@ impl<R: StepRunner> Dispatcher<R> {
             Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
         };
         self.push(Event::StepSucceeded { step: self.id(Unit::whole(step)), attempt, output, duration_ms })?;
-        self.done(step, request)
+        match not_before.filter(|until| *until > now().max(self.state.latest())) {
+            Some(until) => self.wait(step, until)?,
+            None => self.scheduler.done(step),
+        }
+        self.ask_for(step, request)
     }
 
     pub(super) fn step_failed(
@@ -89,7 +104,8 @@ impl<R: StepRunner> Dispatcher<R> {
             Err(failure) => return self.failed_for_good(step, *failure, duration_ms),
         };
         self.push_failed(Unit::whole(step), failure, duration_ms, true)?;
-        self.done(step, request)
+        self.scheduler.done(step);
+        self.ask_for(step, request)
     }
 
     /// Its condition, or the list of its items, can't be made out.
@@ -135,10 +151,9 @@ impl<R: StepRunner> Dispatcher<R> {
         approval.as_ref().map(|approval| (self.request)(id, approval)).transpose()
     }
 
-    /// What depends on the step may go on, after a decision if it asks for one. That holds for a failure that is tolerated
-    /// too: an approval that could not be asked for is not one that was given.
-    fn done(&mut self, step: StepIndex, request: Option<Request>) -> Result<(), EngineError> {
-        self.scheduler.done(step);
+    /// Asks for the decision after which what depends on the step may go on, if it takes one. That holds for a failure that
+    /// is tolerated too: an approval that could not be asked for is not one that was given.
+    fn ask_for(&mut self, step: StepIndex, request: Option<Request>) -> Result<(), EngineError> {
         match request {
             Some(request) => {
                 self.push(Event::ApprovalRequested { step: self.id(Unit::whole(step)), request: Box::new(request) })

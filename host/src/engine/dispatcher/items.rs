@@ -127,7 +127,7 @@ impl<R: StepRunner> Dispatcher<R> {
             Some(failure) => self.step_failed(step, *failure, duration_ms),
             None if all_done => {
                 let attempt = self.state.at(step).attempts();
-                self.step_succeeded(step, attempt, Value::Null, duration_ms)
+                self.step_succeeded(step, attempt, Value::Null, None, duration_ms)
             }
             None => {
                 let cause = self.scheduler.abandoned(step);

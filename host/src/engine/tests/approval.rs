@@ -73,7 +73,7 @@ fn expired(step: &str) -> Event {
 }
 
 fn paused(steps: &[&str]) -> Event {
-    Event::RunPaused { waiting: steps.iter().map(|step| id(step)).collect() }
+    Event::RunPaused { waiting: steps.iter().map(|step| id(step)).collect(), until: None }
 }
 
 fn resumed() -> Event {
@@ -256,7 +256,7 @@ fn gated(approval: Value) -> World {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_run_does_what_is_to_be_done_then_and_ends() {
     let mut world = gated(json!({}));
-    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: vec![id("gate"), id("other")] });
+    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: vec![id("gate"), id("other")], until: None });
     let reject = decided("gate", Decision::Rejected, 1, alice());
     world.journal.lock().unwrap().push(Record { at: 1, event: reject });
     world.approve = false;

@@ -225,7 +225,7 @@ async fn a_gate_is_asked_for_once_after_all_items() {
         { "id": "each", "foreach": [0, 1], "pause": true },
         { "id": "last", "depends_on": ["each"], "foreach": ["{{approval.each.by}}"], "config": { "by": "{{item}}" } },
     ]));
-    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: vec![id("each")] });
+    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: vec![id("each")], until: None });
     let asked = world.records().iter().filter(|record| matches!(record.event, Event::ApprovalRequested { .. })).count();
     assert_eq!((asked, started(&world).len()), (1, 2));
     assert_eq!(world.process().await.unwrap(), Finish::Succeeded);

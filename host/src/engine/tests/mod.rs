@@ -7,6 +7,7 @@ mod resume;
 mod run;
 mod scheduler;
 mod state;
+mod wait;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -345,6 +346,9 @@ fn types() -> StepTypes {
         }))
         .unwrap()
     };
-    let loaded = ["fake", "pure"].map(|name| (StepType::new(name), TypeInfo::new(description(name)).unwrap()));
-    StepTypes { loaded: loaded.into(), ..StepTypes::default() }
+    let mut wait = description("wait");
+    wait.output_schema = json!({ "properties": { "until": { "type": "string", "x-not-before": true } } });
+    let descriptions = ["fake", "pure"].map(description).into_iter().chain([wait]);
+    let loaded = descriptions.map(|info| (StepType::new(info.name.as_str()), TypeInfo::new(info).unwrap()));
+    StepTypes { loaded: loaded.collect(), ..StepTypes::default() }
 }

@@ -288,7 +288,7 @@ async fn pauses_when_nothing_else_is_left() {
         { "id": "end", "if": "always()" },
     ]));
     let ids = |step: &str| vec![StepId::new(step)];
-    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask") });
+    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask"), until: None });
     assert_eq!(
         world.statuses(),
         ["ask: succeeded", "deploy: pending", "lint: succeeded", "ask2: pending", "end: pending"]
@@ -296,10 +296,10 @@ async fn pauses_when_nothing_else_is_left() {
     assert_eq!(world.state().end(), Some(&End::Paused(ids("ask"))));
     // A start that is no approval changes nothing.
     world.approve = false;
-    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask") });
+    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask"), until: None });
     // A start passes the gates that waited when it began, and no later one.
     world.approve = true;
-    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask2") });
+    assert_eq!(world.process().await.unwrap(), Finish::Paused { waiting: ids("ask2"), until: None });
     assert_eq!(world.config("deploy")["by"], "alice");
     assert_eq!(world.process().await.unwrap(), Finish::Succeeded);
     assert_eq!(world.runner.log().iter().filter(|line| line.starts_with("start")).count(), 5);

@@ -70,7 +70,7 @@ fn approved(step: &str) -> Event {
 }
 
 fn paused(step: &str) -> Event {
-    Event::RunPaused { waiting: vec![id(step)] }
+    Event::RunPaused { waiting: vec![id(step)], until: None }
 }
 
 fn resumed() -> Event {

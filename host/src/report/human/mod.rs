@@ -98,6 +98,8 @@ pub struct Resumed {
     pub asks: Vec<(StepId, Ask)>,
     /// The items of the steps that are being run for each of theirs.
     pub items: Vec<ItemsBefore>,
+    /// The waits that are not over: after which step, and until when in milliseconds since 1970-01-01 UTC.
+    pub waits: Vec<(StepId, u64)>,
 }
 
 /// What a [`Human`] reporter needs.
@@ -120,6 +122,8 @@ pub struct HumanOptions {
     pub resumed: Option<Resumed>,
     /// What to do to go on after a pause or an interruption, e.g. ``run `shiro run -state-store gitlab` ``.
     pub resume: String,
+    /// The same for going on when a time has come, which approves nothing.
+    pub resume_later: String,
     /// Show the steps' outputs at the end, so.
     pub outputs: Option<Outputs>,
     /// The time since any fixed moment, for what runs now. What has ended is timed by its events.
@@ -142,6 +146,7 @@ impl HumanOptions {
             steps,
             resumed: None,
             resume: "run `shiro run` again".to_owned(),
+            resume_later: "run `shiro run` again".to_owned(),
             outputs: None,
             clock: Box::new(move || start.elapsed()),
             size: || console::Term::stderr().size_checked(),
@@ -194,6 +199,7 @@ impl Human {
             attempts,
             resumed: options.resumed,
             resume: options.resume,
+            resume_later: options.resume_later,
             outputs: options.outputs,
         });
         let screen = Screen::new(out);

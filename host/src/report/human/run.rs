@@ -12,6 +12,7 @@ use super::recap::{Failed, Tail, Tally};
 use super::sections::Sections;
 use super::text::{Paint, Tone, count, duration, milliseconds};
 use super::{Outputs, Resumed, Style};
+use crate::approval::time;
 use crate::event::{Approver, Decision, Event, Level, Notice, Record, SkipReason};
 use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
@@ -36,6 +37,7 @@ pub(super) struct Settings {
     pub(super) attempts: HashMap<StepId, u32>,
     pub(super) resumed: Option<Resumed>,
     pub(super) resume: String,
+    pub(super) resume_later: String,
     pub(super) outputs: Option<Outputs>,
 }
 
@@ -55,6 +57,8 @@ pub(super) struct Run {
     pub(super) running: HashMap<StepId, Running>,
     /// What gates with `approval` ask for, in words.
     asks: HashMap<StepId, Ask>,
+    /// The waits that are not over, and until when: milliseconds since 1970.
+    waits: HashMap<StepId, u64>,
     pub(super) tally: Tally,
     /// When the first and the last event so far happened: milliseconds since 1970.
     began: Option<u64>,
@@ -89,6 +93,7 @@ impl Run {
             sections: Sections::new(settings.style),
             running: HashMap::new(),
             asks: settings.resumed.iter().flat_map(|resumed| resumed.asks.iter().cloned()).collect(),
+            waits: settings.resumed.iter().flat_map(|resumed| resumed.waits.iter().cloned()).collect(),
             tally: Tally::default(),
             began: None,
             last: 0,
@@ -144,7 +149,7 @@ impl Run {
                 self.status(out, &format!("{}: changes since the pause were accepted", self.title()));
                 Urgency::Soon
             }
-            Event::RunPaused { waiting } => self.paused(waiting, began, out),
+            Event::RunPaused { waiting, .. } => self.paused(waiting, began, out),
             Event::RunInterrupted { signal } => {
                 self.sections.close(out, self.last);
                 self.tally.write_failures(out, self.clean, self.paint);
@@ -248,6 +253,16 @@ impl Run {
                     out,
                     &format!("{}: the approval {expired}: nobody decided in time", self.safe(step.as_str())),
                 );
+            }
+            Event::WaitStarted { step, until, .. } => {
+                self.waits.insert(step.clone(), *until);
+                let until = self.until(*until);
+                self.status(out, &format!("{}: waits {until}", self.safe(step.as_str())));
+            }
+            Event::WaitEnded { step, skipped_by } => {
+                self.waits.remove(step);
+                let who = skipped_by.as_ref().map(|who| format!(" early, says {}", self.who(who))).unwrap_or_default();
+                self.status(out, &format!("{}: the wait is over{who}", self.safe(step.as_str())));
             }
             // Told by `record`.
             _ => {}
@@ -464,16 +479,31 @@ impl Run {
     }
 
     fn resumed(&self, out: &mut Vec<u8>) {
-        let Some(Resumed { run, done, .. }) = &self.settings.resumed else { return };
+        let Some(Resumed { run, done, waits, .. }) = &self.settings.resumed else { return };
         let run = self.safe(run.as_str());
         let total = count(self.settings.total, "step");
         self.status(out, &format!("{}: going on with run {run}, {done} of {total} done before", self.title()));
+        for (step, until) in waits {
+            self.status(out, &format!("{}: waits {}", self.safe(step.as_str()), self.until(*until)));
+        }
     }
 
     fn paused(&mut self, waiting: &[StepId], began: u64, out: &mut Vec<u8>) -> Urgency {
         self.sections.close(out, self.last);
         self.tally.write_failures(out, self.clean, self.paint);
         self.summary(out, "paused", Tone::Yellow, began);
+        // What a start at that time is for comes first: the last line is about a decision, if one is asked for.
+        let mut waits: Vec<(u64, &StepId)> = self.waits.iter().map(|(step, until)| (*until, step)).collect();
+        waits.sort_unstable();
+        for (until, step) in &waits {
+            let _ = writeln!(out, "Waiting {} after `{}`", self.until(*until), self.safe(step.as_str()));
+        }
+        if !waits.is_empty() {
+            let _ = writeln!(out, "To go on then: {}", self.safe(&self.settings.resume_later));
+        }
+        if waiting.is_empty() {
+            return Urgency::Now;
+        }
         let names: Vec<_> = waiting.iter().map(|step| format!("`{}`", self.safe(step.as_str()))).collect();
         let _ = writeln!(out, "Waiting for approval after {}", names.join(", "));
         for (step, ask) in waiting.iter().filter_map(|step| Some((step, self.asks.get(step)?))) {
@@ -484,6 +514,12 @@ impl Run {
         let to_go_on = to_go_on(waiting.iter().map(|step| self.asks.get(step)), &self.settings.resume);
         let _ = writeln!(out, "{}", self.safe(&to_go_on));
         Urgency::Now
+    }
+
+    /// `until 2026-12-01T08:00:00Z (12m 00s)`.
+    fn until(&self, until: u64) -> String {
+        let left = until.saturating_sub(self.last);
+        format!("until {}{}", time(until), if left > 0 { format!(" ({})", milliseconds(left)) } else { String::new() })
     }
 
     fn finished(&mut self, outcome: Outcome, exit_code: u8, began: u64, out: &mut Vec<u8>) -> Urgency {

@@ -254,7 +254,7 @@ fn decided(step: &str, decision: Decision, missing: u32) -> Event {
 fn pause(story: &Story) {
     story.begin().start("ask", 1).line("ask", "please approve").succeed("ask", 10);
     story.event(requested("ask", Rule::pause()));
-    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")], until: None });
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn an_approval_says_what_it_asks_for_and_who_gave_it() {
     let story = Story::new(&["ask", "deploy"], |_| {});
     let rule = Rule { required: 2, approvers: vec![Principal::User("alice".to_owned())], ..Rule::default() };
     story.begin().start("ask", 1).succeed("ask", 10).event(requested("ask", rule));
-    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")], until: None });
     let shown = story.end();
     let pause = "ask: waits for approval: 2 approvals, of different people, by alice
 release: paused after 0ms: 1 succeeded, 1 not started
@@ -293,11 +293,11 @@ To approve and go on: run `shiro run`
 
     let ask = Ask { words: "2 approvals; 1 missing".to_owned(), command: "shiro approve ask".to_owned(), form: false };
     let asks = vec![(StepId::new("ask"), ask)];
-    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks, items: Vec::new() };
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks, items: Vec::new(), waits: Vec::new() };
     let story = Story::new(&["ask", "deploy"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
     story.event(decided("ask", Decision::Approved, 1));
-    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")] });
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")], until: None });
     let shown = story.end();
     assert!(
         shown.contains("approved by alice (unverified, from GITLAB_USER_LOGIN); one more approval is missing\n"),
@@ -314,7 +314,7 @@ fn a_form_is_not_filled_in_by_a_start() {
         let story = Story::new(&["ask", "other"], |_| {});
         story.begin().start("ask", 1).succeed("ask", 10).event(requested("ask", rule.clone()));
         let waiting: Vec<&str> = ["ask"].iter().chain(others).copied().collect();
-        story.event(Event::RunPaused { waiting: waiting.into_iter().map(StepId::new).collect() });
+        story.event(Event::RunPaused { waiting: waiting.into_iter().map(StepId::new).collect(), until: None });
         story.end()
     };
     let shown = paused(&[]);
@@ -322,6 +322,38 @@ fn a_form_is_not_filled_in_by_a_start() {
     assert!(shown.ends_with("To go on once it is approved: run `shiro run`\n"), "{shown}");
     // A start approves the other one, which needs no form.
     assert!(paused(&["other"]).ends_with("To approve and go on: run `shiro run`\n"));
+}
+
+#[test]
+fn a_wait_says_until_when_and_how_to_go_on() {
+    let step = StepId::new("cool-down");
+    let until = START + 720_000;
+    let story = Story::new(&["cool-down", "deploy"], |options| {
+        options.resume_later = "run `shiro run -no-approve`".to_owned();
+    });
+    story.begin().start("cool-down", 1).succeed("cool-down", 10);
+    story.event(Event::WaitStarted { step: step.clone(), until, guards: Vec::new() });
+    story.event(requested("ask", Rule::pause()));
+    story.event(Event::RunPaused { waiting: vec![StepId::new("ask")], until: Some(until) });
+    let shown = story.end();
+    let pause = "cool-down: waits until 2023-11-14T22:25:20Z (12m 00s)
+ask: waits for approval
+release: paused after 0ms: 1 succeeded, 1 not started
+Waiting until 2023-11-14T22:25:20Z (12m 00s) after `cool-down`
+To go on then: run `shiro run -no-approve`
+Waiting for approval after `ask`
+To approve and go on: run `shiro run`
+";
+    assert!(shown.ends_with(pause), "{shown}");
+
+    let waits = vec![(step.clone(), until)];
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new(), items: Vec::new(), waits };
+    let story = Story::new(&["cool-down", "deploy"], |options| options.resumed = Some(resumed));
+    story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
+    story.event(Event::WaitEnded { step, skipped_by: Some(Approver::unverified(Some("bob".to_owned()), "USER")) });
+    let shown = story.end();
+    assert!(shown.contains("cool-down: waits until 2023-11-14T22:25:20Z (12m 00s)\n"), "{shown}");
+    assert!(shown.contains("cool-down: the wait is over early, says bob (unverified, from USER)\n"), "{shown}");
 }
 
 #[test]
@@ -354,7 +386,7 @@ fn a_refusal_is_told() {
 
 #[test]
 fn a_run_goes_on() {
-    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new(), items: Vec::new() };
+    let resumed = Resumed { run: RunId::new("r-1"), done: 1, asks: Vec::new(), items: Vec::new(), waits: Vec::new() };
     let story = Story::new(&["ask", "deploy", "lost"], |options| options.resumed = Some(resumed));
     story.event(Event::RunResumed { job: Job::default(), shiro: "0.1.0".to_owned() });
     let approver = Approver::unverified(Some("alice".to_owned()), "GITLAB_USER_LOGIN");

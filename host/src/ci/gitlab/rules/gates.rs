@@ -11,7 +11,7 @@ use super::{Given, Player};
 /// Go on with it by hand, or nobody can approve.
 pub(super) fn needs_manual_resume(given: &Given<'_>, findings: &mut Vec<Finding>) {
     const RULE: &str = "pause-needs-manual-resume";
-    if given.subject.gates.is_empty() || given.players.with(Role::Resume).any(|player| player.job.is_manual()) {
+    if !given.subject.gates.asks() || given.players.with(Role::Resume).any(|player| player.job.is_manual()) {
         return;
     }
     let start = || Place::start_of(&Arc::from(given.subject.file));
@@ -29,7 +29,7 @@ pub(super) fn needs_manual_resume(given: &Given<'_>, findings: &mut Vec<Finding>
 /// A job that goes on with the run approves what waits: it must not start by itself.
 pub(super) fn no_automatic_resume(given: &Given<'_>, findings: &mut Vec<Finding>) {
     const RULE: &str = "automatic-resume";
-    if given.subject.gates.is_empty() {
+    if !given.subject.gates.asks() {
         return;
     }
     for player in given.players.with(Role::Resume) {
@@ -45,7 +45,7 @@ pub(super) fn no_automatic_resume(given: &Given<'_>, findings: &mut Vec<Finding>
 /// A manual job that may fail is one that the pipeline does not wait for.
 pub(super) fn pipeline_waits(given: &Given<'_>, findings: &mut Vec<Finding>) {
     const RULE: &str = "pipeline-passes-unapproved";
-    if given.subject.gates.is_empty() {
+    if !given.subject.gates.asks() {
         return;
     }
     for player in given.players.with(Role::Resume) {

@@ -56,8 +56,10 @@ pub(super) fn artifact_outlives_the_wait(given: &Given<'_>, findings: &mut Vec<F
             let wait = humantime::format_duration(wait);
             let finding = match asked {
                 Some(_) => {
-                    let message =
-                        format!("the artifact of `{}` is gone before its approval expires ({wait})", player.job.name);
+                    let message = format!(
+                        "the artifact of `{}` is gone before its approval or its wait is over ({wait})",
+                        player.job.name
+                    );
                     Finding::error(RULE, place, message)
                 }
                 None => {

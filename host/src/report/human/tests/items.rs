@@ -91,7 +91,7 @@ fn the_live_area_has_one_row_for_all_items() {
 fn what_an_earlier_process_did_counts() {
     let items = vec![ItemsBefore { step: StepId::new("build"), total: 4, done: 2 }];
     let story = Story::new(&["build", "last"], |options| {
-        options.resumed = Some(Resumed { run: RunId::new("r-1"), done: 0, asks: Vec::new(), items });
+        options.resumed = Some(Resumed { run: RunId::new("r-1"), done: 0, asks: Vec::new(), items, waits: Vec::new() });
     });
     story.event(Event::RunResumed { job: Job::default(), shiro: "0".to_owned() });
     story.event(Event::StepInterrupted { step: item("build", 2), attempt: 1 });
