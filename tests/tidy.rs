@@ -78,9 +78,14 @@ fn pure_modules_read_no_clock_and_no_files() {
     let pure = [
         "workflow/model.rs",
         "capability/mod.rs",
+        "workflow/fan_out.rs",
         "engine/scheduler.rs",
+        "engine/scheduler/items.rs",
+        "engine/fan_out.rs",
         "engine/retry.rs",
         "engine/state.rs",
+        "engine/state/step.rs",
+        "engine/state/items.rs",
         "plan/mod.rs",
     ];
     for name in pure {
