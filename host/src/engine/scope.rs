@@ -185,10 +185,16 @@ impl<'a> StepScope<'a> {
         Ok(Self { surroundings, steps, fan_out: surroundings.plan.step(step).fan_out.as_deref(), item: None })
     }
 
-    /// The same for one of the step's items.
+    /// The same for one of the step's items, as it is recorded.
     pub(super) fn at_item(&mut self, item: &ItemOf) -> Result<&Self, Box<Failure>> {
         self.item = Some(item.open(&self.surroundings.secrets)?);
         Ok(self)
+    }
+
+    /// The same, the item being this value.
+    pub(super) fn at_value(&mut self, index: u32, value: Value) -> &Self {
+        self.item = Some((index, value));
+        self
     }
 
     /// Before any step has run: sees no step.

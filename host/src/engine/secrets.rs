@@ -1,11 +1,9 @@
 //! Config values that are secret by their type's schema (`writeOnly`): known to the masking before anything runs, as far as
 //! they don't depend on what steps give out.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
-use super::scope::{ItemOf, StepScope, Surroundings};
+use super::scope::{StepScope, Surroundings};
 use super::state::RunState;
 use crate::description::Description;
 use crate::event::{Notice, Tell};
@@ -18,15 +16,11 @@ use crate::workflow::template;
 /// Registers what is known before any step has run. A value that can't be rendered now is registered when its step starts.
 pub(super) fn register_known(surroundings: &Surroundings, state: &RunState, types: &StepTypes, tell: &dyn Tell) {
     let plan = &surroundings.plan;
-    for step in plan.steps() {
-        if let Some(items) = state.items_at(step) {
-            register_items(
-                surroundings,
-                types,
-                plan.step(step),
-                items.values(),
-                StepScope::without_steps(surroundings),
-            );
+    for index in plan.steps() {
+        let (step, scope) = (plan.step(index), || StepScope::without_steps(surroundings));
+        register_items(surroundings, types, step, scope(), || early_items(step, &scope()));
+        if let Some(items) = state.items_at(index) {
+            register_items(surroundings, types, step, scope(), || opened(surroundings, items.values()));
         }
     }
     let scope = StepScope::without_steps(surroundings);
@@ -46,29 +40,43 @@ pub(super) fn register_known(surroundings: &Surroundings, state: &RunState, type
 }
 
 /// Registers what the items of a step make of its config, as far as the scope has it: before any of them runs, since each new
-/// secret costs more the more there are.
+/// secret costs more the more there are. `items`: as they are, in order; asked for only where something in the config is
+/// secret.
 pub(super) fn register_items(
     surroundings: &Surroundings,
     types: &StepTypes,
     step: &Step,
-    items: &Arc<[Value]>,
     mut scope: StepScope<'_>,
+    items: impl FnOnce() -> Vec<Option<Value>>,
 ) {
-    let Some(info) = types.loaded.get(&step.step_type) else { return };
+    let Some(info) = types.loaded.get(&step.step_type).filter(|_| step.fan_out.is_some()) else { return };
     let names = info.description.secrets();
     let values: Vec<(&String, &Value)> = names.iter().filter_map(|name| Some((name, step.config.get(name)?))).collect();
     if values.is_empty() {
         return;
     }
-    for (index, _) in (0..).zip(items.iter()) {
-        // A secret that is missing now is reported when the item starts.
-        let Ok(of_item) = scope.at_item(&ItemOf { index, values: Arc::clone(items) }) else { continue };
+    for (index, item) in (0..).zip(items()).filter_map(|(index, item)| Some((index, item?))) {
+        let of_item = scope.at_value(index, item);
         for (name, value) in &values {
             if let Ok(value) = template::render_value(value, of_item) {
                 add(&surroundings.secrets, &step.id.item(index), name, &value);
             }
         }
     }
+}
+
+/// The items of a list that depends on no step: what is secret in them is known before the list is recorded.
+fn early_items(step: &Step, scope: &StepScope<'_>) -> Vec<Option<Value>> {
+    let items = step.fan_out.as_ref().and_then(|fan_out| {
+        let filled_in = template::render_value(&fan_out.over, scope).ok()?;
+        fan_out.items(filled_in).ok()
+    });
+    items.unwrap_or_default().into_iter().map(Some).collect()
+}
+
+/// Items as they were recorded; `None` for one with a secret that is missing now, which is reported when it starts.
+pub(super) fn opened(surroundings: &Surroundings, items: &[Value]) -> Vec<Option<Value>> {
+    items.iter().map(|item| surroundings.secrets.open(item).ok()).collect()
 }
 
 /// Registers a config's secret values, its templates filled in. `step`: or the item that it is filled in for.

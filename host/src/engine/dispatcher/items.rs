@@ -54,7 +54,9 @@ impl<R: StepRunner> Dispatcher<R> {
         }
         let surroundings = &self.shared.surroundings;
         if let Ok(scope) = StepScope::open(surroundings, step, &seen) {
-            secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), &values, scope);
+            secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), scope, || {
+                secrets::opened(surroundings, &values)
+            });
         }
         let states = self.state.items_at(step).into_iter().flat_map(|items| items.iter());
         let open = (0..).zip(states).filter(|(_, (_, state))| !state.is_done()).map(|(index, _)| index);

@@ -281,6 +281,24 @@ async fn secrets_of_items_configs_are_known_by_the_item_in_a_later_process_too()
     assert_eq!(world.config("last")["x"], json!(["first-secret", "second-secret"]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_list_holds_no_value_that_a_config_makes_secret() {
+    let mut world = World::new(json!([
+        { "id": "each", "foreach": ["{{env.HOOK}}", "{{env.HOOK}}/other"],
+          "config": { "token": "{{item}}", "x": "{{item}}", "item": "{{index}}", "fail_if": 1 } },
+    ]));
+    // Nothing but the type's schema says that this is a secret.
+    world.env.insert("HOOK".into(), "https://hooks.invalid/abc".into());
+    world.options.jobs = 1;
+    assert_eq!(world.process().await.unwrap(), Finish::Failed { exit_code: 1 });
+    assert!(!serde_json::to_string(&world.records()).unwrap().contains("hooks.invalid"));
+    world.secrets = Arc::default();
+    world.runner = Arc::new(FakeRunner { all_is_well: true, ..FakeRunner::default() });
+    assert_eq!(world.process().await.unwrap(), Finish::Succeeded);
+    assert_eq!(started(&world), ["each[1]"]);
+    assert_eq!(world.config("each[1]")["x"], "https://hooks.invalid/abc/other");
+}
+
 /// A run whose process died while items 1 and 2 of four ran.
 async fn died() -> World {
     let mut world = World::new(json!([
