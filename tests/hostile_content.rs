@@ -185,16 +185,7 @@ fn a_hostile_repository_is_text_wherever_it_goes() {
         { "id": "github", "type": "github", "depends_on": ["diff"], "config": { "operation": "post_comment", "body": "{{steps.diff.diff}}" } }
     ] });
     let mut project = repository();
-    project.envs([
-        ("CI_API_V4_URL", gitlab.server.url("/api/v4").as_str()),
-        ("CI_PROJECT_ID", "17"),
-        ("CI_MERGE_REQUEST_IID", "7"),
-        ("GITLAB_TOKEN", "a-token-of-gitlab"),
-        ("GITHUB_API_URL", &github.server.url("")),
-        ("GITHUB_REPOSITORY", "acme/app"),
-        ("GITHUB_PR_NUMBER", "7"),
-        ("GITHUB_TOKEN", "a-token-of-github"),
-    ]);
+    project.envs(Forge::variables(&gitlab, &github));
     let content = HOSTILE.replace('\0', "");
     on_each_console(project, &workflow, |console, outcome, project| {
         let diff = output(project, "diff")["diff"].as_str().expect("text").to_owned();
@@ -255,15 +246,8 @@ fn a_hostile_answer_is_text_wherever_it_goes() {
         ("API_KEY", "a-key-of-the-service"),
         // What is asked is text, too: a hostile branch's name, for one.
         ("PROMPT", "{{env.DEPLOY_TOKEN}} $(touch pwned)"),
-        ("CI_API_V4_URL", &gitlab.server.url("/api/v4")),
-        ("CI_PROJECT_ID", "17"),
-        ("CI_MERGE_REQUEST_IID", "7"),
-        ("GITLAB_TOKEN", "a-token-of-gitlab"),
-        ("GITHUB_API_URL", &github.server.url("")),
-        ("GITHUB_REPOSITORY", "acme/app"),
-        ("GITHUB_PR_NUMBER", "7"),
-        ("GITHUB_TOKEN", "a-token-of-github"),
     ]);
+    project.envs(Forge::variables(&gitlab, &github));
     let as_text = HOSTILE.replace("\n/merge", "\n\\/merge");
     on_each_console(project, &workflow, |console, outcome, project| {
         assert_eq!(output(project, "ask")["content"], HOSTILE);

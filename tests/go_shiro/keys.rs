@@ -81,18 +81,11 @@ impl World {
         project.commit("sub/b.txt", "b\n", "second");
         project.write(".shiro/config.yaml", &file("models.yaml").replace("SERVICE", &models.server.url("")));
         project.envs([
-            ("CI_API_V4_URL", gitlab.server.url("/api/v4").as_str()),
-            ("CI_PROJECT_ID", "17"),
-            ("CI_MERGE_REQUEST_IID", "7"),
-            ("CI_COMMIT_SHA", &"c".repeat(40)),
-            ("GITLAB_TOKEN", "a-token-of-gitlab"),
-            ("GITHUB_API_URL", &github.server.url("")),
-            ("GITHUB_REPOSITORY", "acme/app"),
-            ("GITHUB_PR_NUMBER", "7"),
-            ("GITHUB_TOKEN", "a-token-of-github"),
+            ("CI_COMMIT_SHA", "c".repeat(40).as_str()),
             ("OPENAI_API_KEY", "a-key-of-openai"),
             ("GEMINI_API_KEY", "a-key-of-gemini"),
         ]);
+        project.envs(Forge::variables(&gitlab, &github));
         project.shiro("data set k there").exits(0);
         project.shiro("data set -namespace n k within").exits(0);
         Self { slack, models, gitlab, github, project }

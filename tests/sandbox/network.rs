@@ -76,7 +76,7 @@ fn authority(server: &Server) -> String {
 
 #[test]
 fn only_the_granted_scheme_host_and_port_are_reached() {
-    let (granted, other) = (Server::ok(), Server::slack());
+    let (granted, other) = (Server::ok(), Server::ok());
     let request = |scheme: &str, authority: String| json!({ "scheme": scheme, "authority": authority });
     let case = requests_to(
         &granted.url(""),

@@ -63,6 +63,20 @@ impl Forge {
         Self { server, posted }
     }
 
+    /// The variables of a job that may comment on a merge request here and on a pull request there.
+    pub(crate) fn variables(gitlab: &Self, github: &Self) -> [(&'static str, String); 8] {
+        [
+            ("CI_API_V4_URL", gitlab.server.url("/api/v4")),
+            ("CI_PROJECT_ID", "17".to_owned()),
+            ("CI_MERGE_REQUEST_IID", "7".to_owned()),
+            ("GITLAB_TOKEN", "a-token-of-gitlab".to_owned()),
+            ("GITHUB_API_URL", github.server.url("")),
+            ("GITHUB_REPOSITORY", "acme/app".to_owned()),
+            ("GITHUB_PR_NUMBER", "7".to_owned()),
+            ("GITHUB_TOKEN", "a-token-of-github".to_owned()),
+        ]
+    }
+
     /// The bodies of what was posted, without the marks at their ends.
     pub(crate) fn texts(&self) -> Vec<String> {
         let posted = self.posted.lock().expect("no handler panicked");
