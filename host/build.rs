@@ -41,6 +41,7 @@ const BUILT_IN: &[(&str, &str, &[&str])] = &[
     ("shiro-plugin-template", "template", &[]),
     ("shiro-plugin-file", "file", &[]),
     ("shiro-plugin-wait", "wait", &[]),
+    ("shiro-plugin-wait-http", "wait.http", &[]),
 ];
 
 fn main() -> ExitCode {

@@ -48,7 +48,9 @@ fn every_workflow_in_the_documentation_is_valid() {
         "docs/workflow.md",
         "docs/approvals.md",
         "docs/data.md",
+        "docs/email.md",
         "docs/steps/http.md",
+        "docs/steps/wait.md",
         "docs/steps/gitlab.md",
         "examples/plugins/rust/README.md",
     ] {
@@ -216,4 +218,25 @@ fn every_link_in_the_documentation_leads_somewhere() {
         }
     }
     assert!(followed > 20, "{followed}");
+}
+
+#[test]
+fn the_documented_mail_is_what_the_provider_takes() {
+    let provider = Server::start(|_, _| crate::support::http::Answer::new(202, ""));
+    let text = &blocks(&read("docs/email.md"), "json")[0];
+    let mut workflow: Value = serde_json::from_str(text).expect("JSON");
+    workflow["steps"][0]["config"]["command"] = json!("true");
+    workflow["steps"][1]["config"]["url"] = provider.url("/v3/mail/send").into();
+    let mut project = Project::with_workflow(&workflow);
+    project.env("MAIL_API_KEY", "SG.0123456789abcdef");
+    project.shiro("run").exits(0).does_not_say("SG.0123456789abcdef");
+    let mail = &provider.received()[0];
+    assert_eq!(mail.line(), "POST /v3/mail/send");
+    assert_eq!(mail.header("authorization"), "Bearer SG.0123456789abcdef");
+    assert_eq!(mail.json()["personalizations"][0]["to"][0]["email"], "team@example.com");
+    assert_eq!(mail.json()["content"][0]["value"], "See the log");
+    assert!(mail.json()["subject"].as_str().is_some_and(|subject| subject.starts_with("deployed: run ")));
+    // What would speak SMTP is refused, with what to do.
+    let smtp = json!({ "name": "w", "steps": [{ "id": "mail", "type": "email", "config": {} }] });
+    Project::with_workflow(&smtp).shiro("validate").exits(2).says("no sockets").says("docs/email.md");
 }

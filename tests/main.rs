@@ -51,3 +51,4 @@ mod tidy;
 mod types;
 mod validation;
 mod wait;
+mod wait_http;

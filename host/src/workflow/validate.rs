@@ -73,8 +73,21 @@ pub fn validate(workflow: &Workflow, types: &StepTypes) -> Vec<Diagnostic> {
     problems
 }
 
+/// Types that there can't be, and what to use in their place. SMTP is spoken over a socket of one's own, and steps have none:
+/// what they send is HTTP, by the host, to a host that they were granted.
+const NEVER: &[(&[&str], &str, &str)] = &[(
+    &["email", "smtp", "mail", "sendmail", "email.send", "email.notify", "mail.send", "smtp.send"],
+    "a step has no sockets, so none can speak SMTP",
+    "send mail by a provider's HTTP API: the type `http` with its URL, `bearer` and `json` (docs/email.md has an example); \
+     or with a program of the runner's: `shell` with `sendmail` or `curl smtp://...`",
+)];
+
 fn unknown_type(step: &Step, near: Option<&str>, places: &[String]) -> Diagnostic {
     let name = &step.step_type;
+    if let Some((_, why, instead)) = NEVER.iter().find(|(names, ..)| names.contains(&name.as_str())) {
+        let message = format!("there is no step type `{name}`: {why}");
+        return Diagnostic::error("unknown-type", Place::value(step.pointer("type")), message).with_hint(*instead);
+    }
     let own = match places {
         [] => String::new(),
         places => {
@@ -86,12 +99,20 @@ fn unknown_type(step: &Step, near: Option<&str>, places: &[String]) -> Diagnosti
         Place::value(step.pointer("type")),
         format!("there is no step type `{name}`"),
     );
-    match (near, own.as_str()) {
-        (Some(near), "") => problem.with_hint(format!("did you mean `{near}`?")),
-        (Some(near), own) => problem.with_hint(format!("did you mean `{near}`?\n{own}")),
-        (None, "") => problem.with_hint("`shiro plugin list` shows the step types there are"),
-        (None, own) => problem.with_hint(format!("`shiro plugin list` shows the step types there are\n{own}")),
+    let mut lines = Vec::new();
+    lines.push(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`shiro plugin list` shows the step types there are".to_owned(),
+    });
+    // As the types of others are called, or like none that is here.
+    if near.is_none() || name.as_str().contains('.') {
+        lines.push(format!(
+            "a type of others is pinned from a registry: shiro plugin add oci://REGISTRY/PATH/{}:VERSION",
+            name.as_str().replace('.', "-")
+        ));
     }
+    lines.extend((!own.is_empty()).then_some(own));
+    problem.with_hint(lines.join("\n"))
 }
 
 fn check_config(step: &Step, info: &TypeInfo, problems: &mut Vec<Diagnostic>) {

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use shiro_request::{headers, line, redirects};
 use shiro_step::Failure;
 use shiro_step::http::{Error, ErrorKind, Response};
 
 use crate::config::Config;
-use crate::request;
-
-/// How many characters of an unexpected answer stand in the failure's message.
-const SHOWN: usize = 300;
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Output {
@@ -79,7 +76,7 @@ pub(crate) fn collect(config: &Config, first: Answer) -> Result<Output, Failure>
     let Answer { mut output, mut next } = first;
     let mut items = page(&mut output)?;
     while let Some(url) = next {
-        if !same_origin(&config.url, &url) {
+        if !same_origin(&config.ask.url, &url) {
             return Err(Failure::permanent(
                 "next_page_elsewhere",
                 format!("page {} would be on another host, which this step may not reach", output.pages + 1),
@@ -91,7 +88,7 @@ pub(crate) fn collect(config: &Config, first: Answer) -> Result<Output, Failure>
                 format!("there are more than {} pages: raise `max_pages`, or ask for larger ones", config.max_pages),
             ));
         }
-        let answer = Answer::take(config, request::next(config, &url).send()?)?;
+        let answer = Answer::take(config, config.ask.again(&url, &config.limits()).send()?)?;
         let mut more = answer.output;
         items.append(&mut page(&mut more)?);
         output.bytes += more.bytes;
@@ -128,44 +125,17 @@ fn output(status: u16, headers: BTreeMap<String, String>, body: &[u8]) -> Output
     }
 }
 
-fn headers(response: &Response) -> BTreeMap<String, String> {
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in response.headers().iter().filter(|(name, _)| name != "set-cookie") {
-        let value = String::from_utf8_lossy(value);
-        headers
-            .entry(name.clone())
-            .and_modify(|have| {
-                have.push_str(", ");
-                have.push_str(&value);
-            })
-            .or_insert_with(|| value.into_owned());
-    }
-    headers
-}
-
 fn unexpected(config: &Config, output: &Output, location: Option<&str>) -> String {
     let status = output.status;
     let mut message = format!("the answer's status is {status}, and {} is expected", config.expect_status.shown());
-    if (300..400).contains(&status)
-        && let Some(location) = location
-    {
-        message += &format!("; it redirects to {}, which is not followed: ask there", line(location));
+    if let Some(redirects) = redirects(status, location) {
+        message += &format!("; {redirects}");
     }
     let said = line(&output.body);
     if !said.is_empty() {
         message += &format!("; it says: {said}");
     }
     message
-}
-
-/// The beginning of a text, on one line and without control characters.
-fn line(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown: String = words.chars().filter(|c| !c.is_control()).take(SHOWN + 1).collect();
-    match shown.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
 }
 
 fn too_long(config: &Config, error: Error) -> Failure {

@@ -2,8 +2,6 @@
 
 mod answer;
 mod config;
-mod request;
-mod status;
 
 use shiro_step::{Failure, Permissions, Step};
 
@@ -23,8 +21,8 @@ impl Step for Http {
     }
 
     fn run(config: Config) -> Result<Output, Failure> {
-        request::check(&config)?;
-        let answer = Answer::take(&config, request::first(&config)?.send()?)?;
+        config.ask.check()?;
+        let answer = Answer::take(&config, config.ask.first(&config.limits())?.send()?)?;
         match config.paginate {
             true => answer::collect(&config, answer),
             false => Ok(answer.into_output()),

@@ -1,7 +1,5 @@
 //! The step type `json`: picks and shapes JSON with a jq filter.
 
-mod filter;
-
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -55,7 +53,7 @@ impl Step for Json {
             (Some(_), Some(_)) => return Err(Failure::invalid_config("`input` and `text` are two inputs: give one")),
             (None, None) => return Err(Failure::invalid_config("there is nothing to work on: give `input` or `text`")),
         };
-        let values = filter::run(&config.query, input, config.variables)?;
+        let values = shiro_jq::run("query", &config.query, input, config.variables)?;
         Ok(Output { value: values.first().cloned().unwrap_or_default(), count: values.len(), values })
     }
 }

@@ -55,10 +55,23 @@ fn unknown_types_are_suggested_and_loadable_ones_left_to_the_loader() {
     assert_eq!(
         step_report(r#""type": "slack.notfy""#),
         "w.json:2:9: error[unknown-type]: there is no step type `slack.notfy`\n  at /steps/0/type\n  hint: did you mean `slack.notify`?\n        \
+         a type of others is pinned from a registry: shiro plugin add oci://REGISTRY/PATH/slack-notfy:VERSION\n        \
          a type of your own is the component `.shiro/plugins/slack.notfy.wasm` or `/opt/plugins/slack.notfy.wasm`"
     );
     assert!(step_report(r#""type": "quux""#).contains("hint: `shiro plugin list` shows the step types there are\n"));
+    assert!(!step_report(r#""type": "prin""#).contains("shiro plugin add"));
+    assert!(step_report(r#""type": "quux""#).contains("shiro plugin add oci://REGISTRY/PATH/quux:VERSION"));
     assert_eq!(step_report(r#""type": "shell""#), "");
+}
+
+#[test]
+fn a_type_that_can_not_be_says_what_to_use() {
+    for name in ["email", "smtp"] {
+        let report = step_report(&format!(r#""type": "{name}""#));
+        assert!(report.contains(&format!("there is no step type `{name}`: a step has no sockets")), "{report}");
+        assert!(report.contains("hint: send mail by a provider's HTTP API: the type `http`"), "{report}");
+        assert!(!report.contains("did you mean"), "{report}");
+    }
 }
 
 #[test]

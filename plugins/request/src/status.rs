@@ -10,20 +10,21 @@ use serde_json::Value;
 
 /// Some statuses: numbers, classes (`2xx`), ranges (`200-204`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Statuses(Vec<RangeInclusive<u16>>);
+pub struct Statuses(Vec<RangeInclusive<u16>>);
 
 impl Statuses {
     /// Of these texts. What is none is left out: for texts that are written here.
-    pub(crate) fn parse(texts: &[&str]) -> Self {
+    pub fn parse(texts: &[&str]) -> Self {
         Self(texts.iter().filter_map(|text| range(text)).collect())
     }
 
-    pub(crate) fn contains(&self, status: u16) -> bool {
+    /// It is one of them.
+    pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
     }
 
     /// For people: `2xx, 404`.
-    pub(crate) fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         self.0.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 }

@@ -7,13 +7,17 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, compile, data};
 use jaq_json::Val;
 use serde_json::Value;
-use shiro_step::Failure;
+use shiro_step::{Failure, FailureKind};
 
 /// More values than this are a mistake in the filter.
 const MOST_VALUES: usize = 1_000_000;
 
-/// All that the filter gives.
-pub(crate) fn run(query: &str, input: Value, variables: BTreeMap<String, Value>) -> Result<Vec<Value>, Failure> {
+/// All that the filter gives. `key` is what the config calls it, for messages.
+///
+/// # Errors
+///
+/// It is no filter, it failed, or it gives what is not JSON or too much of it.
+pub fn run(key: &str, query: &str, input: Value, variables: BTreeMap<String, Value>) -> Result<Vec<Value>, Failure> {
     for name in variables.keys() {
         let is_name = !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit());
         if !is_name || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -29,11 +33,12 @@ pub(crate) fn run(query: &str, input: Value, variables: BTreeMap<String, Value>)
     let arena = Arena::default();
     let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let modules = Loader::new(defs).load(&arena, File { code: query, path: () });
-    let modules = modules.map_err(|errors| wrong(query, errors.iter().flat_map(|(_, error)| not_loaded(error))))?;
+    let modules =
+        modules.map_err(|errors| wrong(key, query, errors.iter().flat_map(|(_, error)| not_loaded(error))))?;
     let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let compiler = Compiler::default().with_funs(funs).with_global_vars(names.iter().map(String::as_str));
     let filter = compiler.compile(modules).map_err(|errors| {
-        wrong(query, errors.iter().flat_map(|(_, errors)| errors.iter().map(not_compiled).collect::<Vec<_>>()))
+        wrong(key, query, errors.iter().flat_map(|(_, errors)| errors.iter().map(not_compiled).collect::<Vec<_>>()))
     })?;
 
     let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new(values));
@@ -59,6 +64,19 @@ pub(crate) fn run(query: &str, input: Value, variables: BTreeMap<String, Value>)
         }
     }
     Ok(given)
+}
+
+/// Whether it is a filter that needs no variables.
+///
+/// # Errors
+///
+/// It is none.
+pub fn check(key: &str, query: &str) -> Result<(), Failure> {
+    match run(key, query, Value::Null, BTreeMap::new()) {
+        Err(failure) if failure.kind() == FailureKind::InvalidConfig => Err(failure),
+        // What it makes of `null` says nothing.
+        _ => Ok(()),
+    }
 }
 
 fn from_json(value: Value) -> Result<Val, Failure> {
@@ -100,14 +118,14 @@ fn not_compiled<'a>((place, undefined): &(&'a str, compile::Undefined)) -> Probl
     (*place, format!("there is no {} `{place}`{arity}", undefined.as_str()))
 }
 
-fn wrong<'a>(query: &str, problems: impl Iterator<Item = Problem<'a>>) -> Failure {
+fn wrong<'a>(key: &str, query: &str, problems: impl Iterator<Item = Problem<'a>>) -> Failure {
     let problems = problems.map(|(place, what)| {
         let offset = load::span(query, place).start.min(query.len());
         let column = query.get(..offset).map_or(0, |before| before.chars().count()) + 1;
         format!("at character {column}, {what}")
     });
     let problems: Vec<String> = problems.take(5).collect();
-    Failure::invalid_config(format!("`query` is no jq filter: {}", problems.join("; ")))
+    Failure::invalid_config(format!("`{key}` is no jq filter: {}", problems.join("; ")))
 }
 
 #[cfg(test)]
@@ -117,7 +135,7 @@ mod tests {
     use super::*;
 
     fn first(query: &str, input: Value) -> Value {
-        run(query, input, BTreeMap::new()).expect(query).remove(0)
+        run("query", query, input, BTreeMap::new()).expect(query).remove(0)
     }
 
     #[test]
@@ -140,7 +158,7 @@ mod tests {
             ("[.a", "expected closing bracket"),
             ("import \"m\" as m; .", "modules"),
         ] {
-            let failure = run(query, json!({}), BTreeMap::new()).unwrap_err();
+            let failure = run("query", query, json!({}), BTreeMap::new()).unwrap_err();
             assert!(failure.message().contains(said), "{query}: {failure}");
         }
     }
@@ -154,16 +172,22 @@ mod tests {
             ("halt_error", "halted"),
             ("range(0; 2000000)", "more than"),
         ] {
-            let failure = run(query, json!({ "a": 1 }), BTreeMap::new()).unwrap_err();
+            let failure = run("query", query, json!({ "a": 1 }), BTreeMap::new()).unwrap_err();
             assert!(failure.message().contains(said), "{query}: {failure}");
         }
     }
 
     #[test]
+    fn what_is_wrong_with_a_filter_is_known_before_there_is_anything_to_run_it_on() {
+        assert!(check("query", ".a | length").is_ok());
+        assert_eq!(check("query", ".a |").unwrap_err().kind(), shiro_step::FailureKind::InvalidConfig);
+    }
+
+    #[test]
     fn a_variable_is_a_value_and_no_code() {
         let variables = BTreeMap::from([("x".to_owned(), json!("\") | error"))]);
-        assert_eq!(run("$x", json!(null), variables).unwrap(), [json!("\") | error")]);
-        let failure = run(".", json!(null), BTreeMap::from([("a b".to_owned(), json!(1))])).unwrap_err();
+        assert_eq!(run("query", "$x", json!(null), variables).unwrap(), [json!("\") | error")]);
+        let failure = run("query", ".", json!(null), BTreeMap::from([("a b".to_owned(), json!(1))])).unwrap_err();
         assert!(failure.message().contains("a b"));
     }
 }
