@@ -47,6 +47,7 @@ mod secrets;
 mod shell;
 mod state;
 mod stores;
+mod subworkflow;
 mod tidy;
 mod types;
 mod validation;

@@ -23,7 +23,7 @@ pub struct Position {
 /// Where in a JSON document: a JSON Pointer (RFC 6901), and whether the key or the value is meant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Place {
-    /// The JSON Pointer; empty for the whole document.
+    /// The JSON Pointer; empty for the whole document. In a file that the document refers to, after its name and `#`.
     pub pointer: String,
     /// The member's name is meant, not its value (an unknown field).
     pub key: bool,
@@ -42,6 +42,24 @@ impl Place {
     /// The name of the member at this pointer.
     pub fn key(pointer: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), key: true, ..Self::default() }
+    }
+
+    /// The file that the document refers to, if it is in one.
+    pub fn file(&self) -> Option<&str> {
+        self.split().0
+    }
+
+    /// The JSON Pointer within its file.
+    pub fn local(&self) -> &str {
+        self.split().1
+    }
+
+    fn split(&self) -> (Option<&str>, &str) {
+        match self.pointer.split_once('#') {
+            // A pointer by itself is empty or begins so; `#` may stand in the names that it is made of.
+            Some((file, local)) if !self.pointer.starts_with('/') => (Some(file), local),
+            _ => (None, &self.pointer),
+        }
     }
 
     /// The character at `offset` bytes of the string at this pointer.
@@ -90,7 +108,7 @@ impl Diagnostic {
         self
     }
 
-    /// The lines a person reads: `file:line:column: error: message`, the pointer, the second place and the hint below.
+    /// The lines a person reads, `file` being the document's name: `file:line:column: error: message`, the pointer, the second place and the hint below.
     pub fn display<'a>(&'a self, file: &'a str) -> impl fmt::Display + 'a {
         fmt::from_fn(move |f| {
             write_place(f, file, &self.place)?;
@@ -99,8 +117,8 @@ impl Diagnostic {
                 Severity::Error => "error",
             };
             write!(f, ": {severity}[{}]: {}", self.code, self.message)?;
-            if !self.place.pointer.is_empty() {
-                write!(f, "\n  at {}", self.place.pointer)?;
+            if !self.place.local().is_empty() {
+                write!(f, "\n  at {}", self.place.local())?;
             }
             if let Some((what, place)) = &self.related {
                 write!(f, "\n  ")?;
@@ -116,7 +134,7 @@ impl Diagnostic {
 }
 
 fn write_place(f: &mut fmt::Formatter<'_>, file: &str, place: &Place) -> fmt::Result {
-    f.write_str(file)?;
+    f.write_str(place.file().unwrap_or(file))?;
     match place.position {
         Some(Position { line, column }) => write!(f, ":{line}:{column}"),
         None => Ok(()),
@@ -126,6 +144,18 @@ fn write_place(f: &mut fmt::Formatter<'_>, file: &str, place: &Place) -> fmt::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_in_another_file_is_shown_there() {
+        let mut diagnostic = Diagnostic::error("x", Place::value("parts/a.json#/steps/0/x#y"), "no");
+        diagnostic.place.position = Some(Position { line: 2, column: 1 });
+        assert_eq!(diagnostic.display("w.json").to_string(), "parts/a.json:2:1: error[x]: no\n  at /steps/0/x#y");
+        let whole = Diagnostic::error("x", Place::value("a.json#"), "no");
+        assert_eq!(whole.display("w.json").to_string(), "a.json: error[x]: no");
+        for pointer in ["", "/a#b", "/steps/0"] {
+            assert_eq!((Place::value(pointer).file(), Place::value(pointer).local()), (None, pointer));
+        }
+    }
 
     #[test]
     fn shows_file_line_column_pointer_and_hint() {

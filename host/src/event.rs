@@ -338,8 +338,17 @@ pub enum SkipReason {
     EarlierFailure,
     /// The approval that this step asked for was rejected or expired, and its `if` does not say what to do then.
     Refused(StepId),
+    /// This step, which it stands in, did not begin.
+    NotBegun(StepId),
     /// A human said `-skip` after an interruption.
     Human,
+}
+
+impl SkipReason {
+    /// A condition was false, of the step or of one that it stands in: it is asked again if what is before that runs again.
+    pub fn may_change(&self) -> bool {
+        matches!(self, Self::Condition | Self::NotBegun(_))
+    }
 }
 
 /// Which of a step's streams.

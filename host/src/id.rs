@@ -75,6 +75,37 @@ impl StepId {
     }
 }
 
+/// Ids of what stands within a step: a workflow that runs as one. Such an id is a path, and no author can write one.
+impl StepId {
+    /// The id of a step within this one.
+    pub fn inside(&self, id: &str) -> Self {
+        Self::new(format!("{self}/{id}"))
+    }
+
+    /// The id of what begins this step.
+    pub fn begin(&self) -> Self {
+        self.inside(BEGIN)
+    }
+
+    /// This is what begins a step: shown only where it fails.
+    pub fn is_begin(&self) -> bool {
+        self.0.ends_with(BEGIN) && self.local() == BEGIN
+    }
+
+    /// What its author calls it: the last part of the path.
+    pub fn local(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The ids of the steps that it stands in, innermost first.
+    pub fn around(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(self.0.rsplit_once('/'), |(outer, _)| outer.rsplit_once('/')).map(|(outer, _)| outer)
+    }
+}
+
+/// No step can be called so.
+const BEGIN: &str = ".begin";
+
 /// What a step type's name may be, for people.
 pub const TYPE_NAMES: &str =
     "a step type's name is lower-case letters and digits, with dots, dashes and underscores after the first of them";
@@ -195,6 +226,16 @@ mod tests {
         ] {
             assert_eq!(StepId::split_item(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn what_stands_within_a_step_has_a_path() {
+        let inner = StepId::new("a").inside("b-1").inside("c");
+        assert_eq!((inner.as_str(), inner.local(), StepId::new("a").local()), ("a/b-1/c", "c", "a"));
+        assert_eq!(inner.around().collect::<Vec<_>>(), ["a/b-1", "a"]);
+        assert_eq!(StepId::new("a").around().count(), 0);
+        assert_eq!(inner.begin().as_str(), "a/b-1/c/.begin");
+        assert!(inner.begin().is_begin() && !inner.is_begin());
     }
 
     #[test]

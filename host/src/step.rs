@@ -47,8 +47,8 @@ pub struct StepRequest {
     pub bindings: Vec<(String, String)>,
     /// JSON Pointers of the strings in `config` that hold text from a step's output: a host named in one may not be private.
     pub derived: Vec<String>,
-    /// The step's own `permissions`: they narrow what its type is granted.
-    pub permissions: Option<Arc<Permissions>>,
+    /// The step's own `permissions`, and those of the steps that it stands in: each narrows what its type is granted.
+    pub permissions: Vec<Arc<Permissions>>,
     /// How long the attempt may take.
     pub timeout: Option<Duration>,
     /// Standard output ends in a terminal: colours are welcome.

@@ -75,6 +75,7 @@ impl Finding {
     /// A problem in the workflow that matters for CI. Its place has been looked up.
     pub fn of_workflow(file: &str, problem: Diagnostic) -> Self {
         let position = problem.place.position.unwrap_or(Position { line: 1, column: 1 });
+        let file = Arc::from(problem.place.file().unwrap_or(file));
         Self {
             severity: match problem.severity {
                 Level::Warning => Severity::Warning,
@@ -82,7 +83,7 @@ impl Finding {
             },
             rule: problem.code,
             message: problem.message,
-            place: Place { file: Arc::from(file), position },
+            place: Place { file, position },
             hint: problem.hint,
         }
     }

@@ -38,7 +38,10 @@ pub(super) fn check(
         }
     }
     let known = state.started().map(|started| &started.digests.steps);
-    let is_new = |step: &StepIndex| known.is_some_and(|known| !known.contains_key(&plan.step(*step).id));
+    let is_new = |step: &StepIndex| {
+        let step = plan.step(*step);
+        step.role.is_shown() && known.is_some_and(|known| !known.contains_key(&step.id))
+    };
     let is_asked_about =
         |step: &StepIndex| asked.iter().any(|(_, gate, _)| gate == step || plan.behind(*gate).contains(step));
     match plan.steps().find(|step| !asked.is_empty() && is_new(step) && !is_asked_about(step)) {

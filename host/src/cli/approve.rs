@@ -240,8 +240,9 @@ impl<'a> Desk<'a> {
             let hint = format!("a step is done again as a whole: shiro rework {step}");
             return refuse(format!("there is no step `{name}`"), &hint);
         }
-        let Some(index) = plan.find(name) else {
-            let names: Vec<&str> = plan.steps().map(|step| plan.step(step).id.as_str()).collect();
+        let Some(index) = plan.find(name).filter(|index| plan.step(*index).role.is_shown()) else {
+            let shown = plan.steps().map(|step| plan.step(step)).filter(|step| step.role.is_shown());
+            let names: Vec<&str> = shown.map(|step| step.id.as_str()).collect();
             return refuse(
                 format!("there is no step `{name}`"),
                 &format!("there are {}", crate::workflow::suggest::list(names, 20)),
@@ -268,8 +269,10 @@ impl<'a> Desk<'a> {
         if !self.state.step(name).is_some_and(|step| step.is_done() || is_failed(step)) {
             return refuse(format!("`{name}` has not been done yet"), "the next `shiro run` does it");
         }
-        let behind = plan.behind(index);
-        let ids = std::iter::once(index).chain(behind).map(|step| &plan.step(step).id);
+        // A workflow that runs as a step is done again from its beginning.
+        let begin = plan.concludes(index).and_then(|group| plan.ends(group)).map_or(index, |ends| ends.begin);
+        let behind = plan.behind(begin);
+        let ids = std::iter::once(begin).chain(behind).map(|step| &plan.step(step).id);
         let begun = |id: &&StepId| {
             self.state.step(id.as_str()).is_some_and(|step| *step.status() != crate::engine::Status::Pending)
         };
@@ -351,7 +354,8 @@ fn line(event: &Event) -> String {
             format!("{step}: {decision} by {approver}{rest}")
         }
         Event::ReworkRequested { step, again, note, approver, .. } => {
-            let others: Vec<&str> = again.iter().filter(|id| *id != step).map(StepId::as_str).collect();
+            let others: Vec<&str> =
+                again.iter().filter(|id| *id != step && !id.is_begin()).map(StepId::as_str).collect();
             let others = if others.is_empty() { String::new() } else { format!(", and so {}", others.join(", ")) };
             format!("{step}: to be done again{others}, says {approver}: {note}")
         }

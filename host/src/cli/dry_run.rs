@@ -1,6 +1,7 @@
 //! `shiro run -dry-run`: what would run, with each step's component and grants. Nothing runs, nothing is written.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io::Write;
 
 use serde_json::Value;
@@ -12,10 +13,11 @@ use super::inputs;
 use super::project::Project;
 use crate::capability::Values;
 use crate::id::RunId;
+use crate::plan::{Group, Plan, StepIndex};
 use crate::plugin::grants_for;
 use crate::secret::Secrets;
-use crate::workflow::model::Step;
-use crate::workflow::template;
+use crate::workflow::model::{Role, Step};
+use crate::workflow::{subworkflow, template};
 
 /// Shows the plan. Secret values are masked.
 pub(super) fn dry_run(project: &Project, secrets: &Secrets, environment: &Environment, out: &mut dyn Write) -> Exit {
@@ -36,13 +38,32 @@ pub(super) fn dry_run(project: &Project, secrets: &Secrets, environment: &Enviro
     }
     show_inputs(&inputs, &mut text)?;
     writeln!(text, "\nExecution Plan")?;
-    let scope = EarlyScope { inputs: &inputs, run: &run, workflow: &workflow.name, environment };
-    let first_of_finally = project.plan.order().iter().position(|step| project.plan.is_finally(*step));
-    for (number, &step) in project.plan.order().iter().enumerate() {
-        if first_of_finally == Some(number) {
+    let plan = &project.plan;
+    // Of each workflow that runs as a step, as far as they are known before the run.
+    let mut known: HashMap<Group, Value> = HashMap::from([(Group::OUTERMOST, inputs)]);
+    let first_of_finally =
+        plan.order().iter().position(|step| plan.is_finally(*step) && plan.step(*step).within.is_none());
+    let mut number = 0;
+    for (position, &step) in plan.order().iter().enumerate() {
+        if first_of_finally == Some(position) {
             writeln!(text, "\nFinally, whatever came of the steps above")?;
         }
-        show_step(number + 1, project.plan.step(step), project, &scope, &mut text)?;
+        let around = plan.scope(step);
+        let name = plan.subworkflow(around).map_or(workflow.name.as_str(), |inner| &inner.name);
+        let inputs = known.get(&around);
+        let scope = EarlyScope { inputs: inputs.unwrap_or(&Value::Null), run: &run, workflow: name, environment };
+        let scope = inputs.is_some().then_some(&scope);
+        let begun = plan.begins(step).zip(scope);
+        let begun = begun.and_then(|(inner, scope)| Some((inner, inputs_within(plan, inner, step, scope)?)));
+        let definition = plan.step(step);
+        match definition.role {
+            Role::End { .. } => show_end(definition, &mut text)?,
+            _ => {
+                number += 1;
+                show_step(number, definition, project, scope, environment, &mut text)?;
+            }
+        }
+        known.extend(begun);
     }
     writeln!(text, "\nDry Run Complete: nothing was run")?;
     out.write_all(secrets.mask(&String::from_utf8_lossy(&text)).as_bytes())?;
@@ -60,14 +81,31 @@ fn show_inputs(inputs: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What `inputs` is within a workflow that this step begins, if that is known.
+fn inputs_within(plan: &Plan, inner: Group, step: StepIndex, scope: &EarlyScope<'_>) -> Option<Value> {
+    let inner = plan.subworkflow(inner)?;
+    let given = plan.step(step).config.get(subworkflow::inputs::KEY).unwrap_or(&Value::Null);
+    let given = template::render_value(given, scope).ok()?;
+    let early = EarlyScope { inputs: &Value::Null, workflow: &inner.name, ..*scope };
+    subworkflow::inputs::resolve(inner, &given, &early).ok()
+}
+
+/// `scope`: `None` where `inputs` has no values yet.
 fn show_step(
     number: usize,
     step: &Step,
     project: &Project,
-    scope: &EarlyScope<'_>,
+    scope: Option<&EarlyScope<'_>>,
+    environment: &Environment,
     out: &mut dyn Write,
 ) -> std::io::Result<()> {
-    writeln!(out, "\n{number}. {} ({})", step.id, step.step_type)?;
+    match step.id.around().next().filter(|_| step.id.is_begin()) {
+        Some(id) => {
+            let file = step.config.get("file").and_then(Value::as_str).unwrap_or_default();
+            writeln!(out, "\n{number}. {id} ({}: {file}), begins", step.step_type)?;
+        }
+        None => writeln!(out, "\n{number}. {} ({})", step.id, step.step_type)?,
+    }
     if !step.depends_on.is_empty() {
         let names: Vec<&str> = step.depends_on.iter().map(|id| id.as_str()).collect();
         writeln!(out, "   Depends On: {}", names.join(", "))?;
@@ -76,7 +114,8 @@ fn show_step(
         writeln!(out, "   If: {}", condition.text())?;
     }
     if let Some(fan_out) = &step.fan_out {
-        let items = template::render_value(&fan_out.over, scope).ok().and_then(|list| fan_out.items(list).ok());
+        let list = scope.and_then(|scope| template::render_value(&fan_out.over, scope).ok());
+        let items = list.and_then(|list| fan_out.items(list).ok());
         let items = items.map_or_else(|| fan_out.over.to_string(), |items| format!("{} items", items.len()));
         let at_once = fan_out.max_parallel.map_or_else(String::new, |most| format!(", at most {most} at once"));
         writeln!(out, "   For Each Of: {items}{at_once}")?;
@@ -90,10 +129,11 @@ fn show_step(
     let Some(loaded) = project.types.get(&step.step_type) else { return Ok(()) };
     writeln!(out, "   Component: {}, {}", loaded.source(), loaded.digest())?;
     // What refers to other steps' outputs has no value yet, and the grants say so.
-    let config = template::render_value(&step.config, scope).map_or(Cow::Borrowed(&step.config), Cow::Owned);
-    let variables = scope.environment.for_permissions();
+    let rendered = scope.and_then(|scope| template::render_value(&step.config, scope).ok());
+    let config = rendered.map_or(Cow::Borrowed(&step.config), Cow::Owned);
+    let variables = environment.for_permissions();
     let values = Values { config: &config, derived: &[], variables: &variables };
-    let plan = grants_for(loaded, &project.policies, step.permissions.as_deref(), &values);
+    let plan = grants_for(loaded, &project.policies, &step.permissions, &values);
     if plan.granted.is_empty() {
         writeln!(out, "   Granted: nothing")?;
     }
@@ -103,6 +143,18 @@ fn show_step(
     for line in &plan.refused {
         writeln!(out, "   Refused: {line}")?;
     }
+    show_approval(step, out)
+}
+
+/// The end of a workflow that runs as a step.
+fn show_end(step: &Step, out: &mut dyn Write) -> std::io::Result<()> {
+    if step.approval.is_some() {
+        writeln!(out, "\n   {} is over", step.id)?;
+    }
+    show_approval(step, out)
+}
+
+fn show_approval(step: &Step, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(approval) = &step.approval {
         writeln!(out, "   Then waits for an approval")?;
         if !approval.rule.pause {

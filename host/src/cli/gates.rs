@@ -368,7 +368,13 @@ pub(super) fn digests(project: &Project) -> Digests {
         inputs: crate::workflow::digest::of(&Value::Null),
         plugins,
         builtins,
-        steps: workflow.steps.iter().map(|step| (step.id.clone(), step.digest)).collect(),
+        // What begins a step is part of it.
+        steps: workflow
+            .steps
+            .iter()
+            .filter(|step| step.role.is_shown())
+            .map(|step| (step.id.clone(), step.digest))
+            .collect(),
     }
 }
 

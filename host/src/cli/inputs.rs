@@ -1,6 +1,6 @@
 //! The values of a new run's inputs: given ones, and defaults with their templates filled in.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::ci::Environment;
 use super::early_scope::EarlyScope;
@@ -8,34 +8,14 @@ use super::error::{CliError, USAGE};
 use super::project::Project;
 use crate::id::RunId;
 use crate::workflow::inputs::{self, InputError};
-use crate::workflow::template;
 
 /// Resolves all inputs to one object. The error holds every problem at once. A default that can't be filled in is none where
 /// nothing refers to the input: it is left out.
 pub(super) fn resolve(project: &Project, run: &RunId, environment: &Environment) -> Result<Value, CliError> {
     let workflow = project.plan.workflow();
-    let resolved = inputs::resolve(workflow, project.given.clone()).map_err(|errors| refused(&errors))?;
     let scope = EarlyScope { inputs: &Value::Null, run, workflow: &workflow.name, environment };
-    let mut values = Map::new();
-    let mut errors = Vec::new();
-    for (input, resolved) in workflow.inputs.iter().zip(resolved) {
-        let mut value = resolved.value;
-        if resolved.from_default {
-            match template::render_value(&value, &scope) {
-                Ok(rendered) => {
-                    errors.extend(inputs::check(input, &rendered));
-                    value = rendered;
-                }
-                Err(_) if !may_be_used(project.source.text(), &input.name) => continue,
-                Err(error) => errors.push(InputError {
-                    message: format!("the default of the input `{}`: {}", input.name, error.message),
-                    hint: error.hint,
-                }),
-            }
-        }
-        values.insert(resolved.name, value);
-    }
-    if errors.is_empty() { Ok(Value::Object(values)) } else { Err(refused(&errors)) }
+    let is_used = |name: &str| may_be_used(project.source.text(), name);
+    inputs::values(&workflow.inputs, project.given.clone(), &scope, is_used).map_err(|errors| refused(&errors))
 }
 
 /// Whether a workflow's text may refer to an input, as `inputs.NAME` or in a way that can't be told from that.

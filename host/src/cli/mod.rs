@@ -21,6 +21,7 @@ mod held;
 mod init;
 mod inputs;
 mod leave;
+mod nested;
 mod output;
 mod plugin;
 mod policy;

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use super::args::WorkflowArgs;
 use super::args::plugin::PluginDirs;
-use super::error::{CliError, PLUGIN, USAGE};
-use super::{policy, settings};
+use super::ci::Environment;
+use super::error::{BUG, CliError, PLUGIN, USAGE};
+use super::{nested, policy, settings};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::id::StepType;
 use crate::package::{Kind, PackageError, Packages};
@@ -19,7 +20,7 @@ use crate::policy::Policies;
 use crate::secret::visible::visible;
 use crate::workflow::inputs::{self, Given};
 use crate::workflow::model::Workflow;
-use crate::workflow::{self, Source, StepTypes, TypeInfo};
+use crate::workflow::{self, Source, StepTypes, TypeInfo, subworkflow};
 
 /// A workflow that may run.
 pub(super) struct Project {
@@ -48,7 +49,11 @@ impl Project {
         let given = given_inputs(args)?;
         let policies = policy::load(&args.dirs.shiro_dir, args.policy.as_deref())?;
         let (workflow, mut problems) = workflow::parse(&source);
-        let Some(mut workflow) = workflow else { return Err(refused(&source, problems, &[])) };
+        let Some(workflow) = workflow else { return Err(refused(&source, problems, &[])) };
+        let files = nested::Files::of(Path::new(source.name()), &Environment::of_process().project_dir());
+        let expanded = files.expand(workflow, source.name());
+        let (mut workflow, source) = (expanded.workflow, source.with_parts(expanded.sources));
+        problems.extend(expanded.problems);
         let jobs = jobs.map(usize::from).or(workflow.settings.jobs);
         let jobs = jobs.unwrap_or_else(|| available_parallelism().map_or(4, |count| count.get().max(4)));
         let catalog = catalog(&args.dirs, &policies)?.for_attempts(jobs);
@@ -69,8 +74,14 @@ impl Project {
             return Err(refused(&source, problems, &faults));
         };
         source.locate(&mut problems);
-        let mut warnings: Vec<String> =
-            problems.iter().map(|problem| problem.display(source.name()).to_string()).collect();
+        let mut warnings: Vec<String> = Vec::new();
+        for problem in &problems {
+            // A file may run as several steps.
+            let warning = problem.display(source.name()).to_string();
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
         warnings.extend(catalog.take_notices());
         Ok(Self { source, plan: Arc::new(plan), types, infos: Arc::new(known), jobs, given, policies, warnings })
     }
@@ -134,7 +145,9 @@ fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError>
     let names: Vec<String> =
         catalog.names().map_err(plugin_error)?.into_iter().map(|known| known.step_type.as_str().to_owned()).collect();
     let used: BTreeSet<StepType> = workflow.steps.iter().map(|step| step.step_type.clone()).collect();
-    let used: Vec<StepType> = used.into_iter().filter(|used| names.iter().any(|name| name == used.as_str())).collect();
+    let is_component = |used: &StepType| used.as_str() != subworkflow::TYPE;
+    let used = used.into_iter().filter(|used| is_component(used) && names.iter().any(|name| name == used.as_str()));
+    let used: Vec<StepType> = used.collect();
     let mut types = BTreeMap::new();
     let mut known = StepTypes {
         names,
@@ -158,6 +171,13 @@ fn load_types(catalog: &Catalog, workflow: &Workflow) -> Result<Types, CliError>
             Err(error) => faults.push(CliError::new(PLUGIN, format!("step type `{step_type}`: {error}"))),
         }
     }
+    if workflow.steps.iter().any(|step| step.step_type.as_str() == subworkflow::TYPE) {
+        catalog.check_reserved(subworkflow::TYPE).map_err(plugin_error)?;
+        let info = TypeInfo::new(subworkflow::description().clone())
+            .map_err(|error| CliError::new(BUG, format!("step type `{}`: {error}", subworkflow::TYPE)))?;
+        known.loaded.insert(StepType::new(subworkflow::TYPE), info);
+    }
+    known.names.push(subworkflow::TYPE.to_owned());
     Ok((types, known, faults))
 }
 
@@ -183,7 +203,7 @@ pub(super) fn package_error(error: PackageError) -> CliError {
 /// All problems of a file, and the plugins that could not be loaded, as one error.
 pub(super) fn refused(source: &Source, mut problems: Vec<Diagnostic>, faults: &[CliError]) -> CliError {
     source.locate(&mut problems);
-    problems.sort_by_key(|problem| problem.place.position);
+    problems.sort_by(|a, b| (a.place.file(), a.place.position).cmp(&(b.place.file(), b.place.position)));
     let mut seen = BTreeSet::new();
     let mut text = String::new();
     let mut errors = 0;

@@ -19,6 +19,7 @@ use crate::event::Job;
 use crate::net::http::{chain, client};
 use crate::net::is_loopback_name;
 use crate::plugin::may_have_effects;
+use crate::workflow::model::Role;
 
 /// How long GitLab may take to say when the job was created.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,7 +71,7 @@ fn would_repeat(project: &Project, state: &RunState) -> Vec<String> {
         let done = state.step(step.id.as_str()).is_some_and(|step| step.is_done());
         let has_effects =
             project.types.get(&step.step_type).is_none_or(|loaded| may_have_effects(loaded, &project.policies));
-        !done && !step.idempotent && has_effects
+        !done && !step.idempotent && step.role == Role::Plain && has_effects
     });
     steps.map(|step| step.id.to_string()).collect()
 }

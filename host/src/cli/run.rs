@@ -366,7 +366,7 @@ impl<'a> Session<'a> {
         let journal = self.held.store.resume(&self.held.key, &self.held.lock, &loaded)?;
         let resumed = state.started().map(|started| Resumed {
             run: started.run.clone(),
-            done: state.steps().filter(|(_, step)| step.is_done()).count(),
+            done: state.steps().filter(|(id, step)| step.is_done() && !id.is_begin()).count(),
             asks: gates::asks(&state, &approvals.gates),
             items: items_before(&state),
             waits: waits(&state).into_iter().filter(|(step, _)| !skip.contains(step)).collect(),

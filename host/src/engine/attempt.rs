@@ -10,6 +10,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::failures;
+use super::frame::Frame;
+use super::nesting;
 use super::output::Output;
 use super::scope::{ItemOf, Seen, StepScope, Surroundings};
 use super::secrets::register;
@@ -43,6 +45,7 @@ pub(super) struct Launch {
     pub(super) id: StepId,
     pub(super) attempt: u32,
     pub(super) seen: Arc<Seen>,
+    pub(super) frame: Arc<Frame>,
     pub(super) item: Option<ItemOf>,
 }
 
@@ -80,10 +83,20 @@ async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<(V
     let definition = plan.step(launch.unit.step);
     let sink = Output::new(launch.id.clone(), definition.quiet, Arc::clone(secrets), Arc::clone(&shared.tell));
     let sink = Arc::new(sink);
-    let request = shared.request(&launch, Arc::clone(&sink))?;
-    let result = shared.runner.run(request).await;
-    sink.finish();
-    let output = result.map_err(Box::new)?.output;
+    let mut scope = StepScope::open(&shared.surroundings, &launch.frame, launch.unit.step, &launch.seen)?;
+    let output = match nesting::attempt(&shared.surroundings, launch.unit.step, &scope) {
+        Some(result) => result?,
+        None => {
+            if let Some(item) = &launch.item {
+                scope.at_item(item)?;
+            }
+            let request = shared.request(&launch, &scope, Arc::clone(&sink))?;
+            drop(scope);
+            let result = shared.runner.run(request).await;
+            sink.finish();
+            result.map_err(Box::new)?.output
+        }
+    };
     let property = shared.types.loaded.get(&definition.step_type).and_then(|info| info.not_before.as_deref());
     let not_before = property.map(|property| wait::not_before(&output, property, now())).transpose()?;
     if !definition.save_output {
@@ -97,16 +110,12 @@ async fn attempt<R: StepRunner>(shared: &Shared<R>, launch: Launch) -> Result<(V
 }
 
 impl<R: StepRunner> Shared<R> {
-    fn request(&self, launch: &Launch, sink: Arc<Output>) -> Result<StepRequest, Box<Failure>> {
+    fn request(&self, launch: &Launch, scope: &StepScope<'_>, sink: Arc<Output>) -> Result<StepRequest, Box<Failure>> {
         let surroundings = &self.surroundings;
         let step = surroundings.plan.step(launch.unit.step);
         let info = self.types.loaded.get(&step.step_type);
         let scripts = info.map_or(&[][..], |info| &info.scripts);
-        let mut scope = StepScope::open(surroundings, launch.unit.step, &launch.seen)?;
-        if let Some(item) = &launch.item {
-            scope.at_item(item)?;
-        }
-        let rendered = template::render(&step.config, scripts, &scope)
+        let rendered = template::render(&step.config, scripts, scope)
             .map_err(|error| failures::template(&step.pointer("config"), &error))?;
         if let Some(info) = info {
             register(&surroundings.secrets, &launch.id, &info.description, &rendered.value);

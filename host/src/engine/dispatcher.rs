@@ -2,6 +2,7 @@
 
 mod ended;
 mod items;
+mod nested;
 mod waits;
 
 use std::cmp::Reverse;
@@ -15,11 +16,12 @@ use tokio::time::Instant;
 
 use super::approval::{CheckFn, Gate, RequestFn};
 use super::attempt::{self, Ended, Launch, Shared};
+use super::frame::{Frame, Frames};
 use super::scheduler::{Cause, Decision, Scheduler, Standing};
 use super::scope::{self, Surroundings};
 use super::secrets;
 use super::signals::Signal;
-use super::state::{Items, RunState, Status};
+use super::state::{Items, RunState, Status, StepState};
 use super::unit::Unit;
 use super::wait::WaitState;
 use super::{EngineError, Finish, Options, RecordFn, Setup, now};
@@ -28,6 +30,7 @@ use crate::id::StepId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
 use crate::step::StepRunner;
+use crate::workflow::model::{Role, Step};
 use items::Expanded;
 
 /// How long after the grace period attempts may take to come to their end.
@@ -50,6 +53,7 @@ pub(super) struct Dispatcher<R> {
     plan: Arc<Plan>,
     state: RunState,
     scheduler: Scheduler,
+    frames: Frames,
     record: RecordFn,
     request: RequestFn,
     check: CheckFn,
@@ -102,8 +106,9 @@ impl<R: StepRunner> Dispatcher<R> {
             return Err(EngineError::Stuck("it was never started".to_owned()));
         };
         let (run, rework) = (started.run.clone(), state.rework().view());
-        let surroundings = Surroundings::new(Arc::clone(&plan), run, env, secrets, &started.inputs, rework);
-        secrets::register_known(&surroundings, &state, &types, &*tell);
+        let mut frames = Frames::new(&plan, &started.inputs, &secrets);
+        let surroundings = Surroundings::new(Arc::clone(&plan), run, env, secrets, rework);
+        secrets::register_known(&surroundings, &mut frames, &state, &types, &*tell);
         complete_what_humans_did(&plan, &mut state, &mut batch, &mut request)?;
         let waits = waits::complete(&plan, &mut state, &mut batch)?;
         let scheduler = Scheduler::new(Arc::clone(&plan), options.keep_going, |step| standing(&plan, &state, step));
@@ -123,6 +128,7 @@ impl<R: StepRunner> Dispatcher<R> {
             plan,
             state,
             scheduler,
+            frames,
             record,
             request,
             check,
@@ -231,7 +237,7 @@ impl<R: StepRunner> Dispatcher<R> {
                 Some(item) => self.launch_of_item(step, item, attempt),
                 None => {
                     let seen = Arc::new(scope::look(&self.state, &self.plan, step));
-                    Launch { unit, id: self.id(unit), attempt, seen, item: None }
+                    Launch { unit, id: self.id(unit), attempt, seen, frame: self.frame(step), item: None }
                 }
             };
             self.launches.push(launch);
@@ -242,16 +248,29 @@ impl<R: StepRunner> Dispatcher<R> {
     fn has_room(&self, step: StepIndex) -> bool {
         let jobs = self.options.jobs.max(1);
         let in_flight = self.attempts.len() + self.launches.len();
-        in_flight < jobs || in_flight < jobs + self.ahead && self.shared.runner.is_pure(&self.plan.step(step).step_type)
+        in_flight < jobs || in_flight < jobs + self.ahead && self.is_pure(step)
+    }
+
+    /// Running it twice has no effect beyond its output.
+    fn is_pure(&self, step: StepIndex) -> bool {
+        let Step { role, step_type, .. } = self.plan.step(step);
+        *role != Role::Plain || self.shared.runner.is_pure(step_type)
+    }
+
+    /// The workflow around a step.
+    fn frame(&mut self, step: StepIndex) -> Arc<Frame> {
+        self.frames.of(&self.plan, &self.state, &self.shared.surroundings.secrets, step)
     }
 
     fn decided(&mut self, decision: Decision) -> Result<(), EngineError> {
         match decision {
             Decision::Skip { step, cause } => self.skipped(step, cause),
+            Decision::Fail { step, cause } => self.failed_within(step, cause),
             Decision::Expand { step } => self.expand(step),
             Decision::Conclude { step } => self.conclude_items(step),
             Decision::Evaluate { step, before } => {
-                let answer = scope::evaluate(&self.shared.surroundings, &self.state, step, before);
+                let frame = self.frame(step);
+                let answer = scope::evaluate(&self.shared.surroundings, &frame, &self.state, step, before);
                 match answer {
                     Ok(true) if self.plan.step(step).fan_out.is_some() => self.expand(step),
                     Ok(runs) => {
@@ -276,13 +295,16 @@ impl<R: StepRunner> Dispatcher<R> {
             Cause::Failed(step) => SkipReason::Dependency(id(step)),
             Cause::Elsewhere => SkipReason::EarlierFailure,
             Cause::Refused(step) => SkipReason::Refused(id(step)),
+            Cause::NotBegun(group) => self.not_begun(step, group),
         };
         self.push(Event::StepSkipped { step: id(step), reason })
     }
 
     fn start(&mut self, unit: Unit, attempt: u32) -> Result<(), EngineError> {
         let definition = self.plan.step(unit.step);
-        let idempotent = definition.idempotent || self.shared.runner.may_repeat(&definition.step_type);
+        let idempotent = definition.idempotent
+            || definition.role != Role::Plain
+            || self.shared.runner.may_repeat(&definition.step_type);
         self.push(Event::StepStarted { step: self.id(unit), attempt, idempotent })
     }
 
@@ -312,7 +334,7 @@ impl<R: StepRunner> Dispatcher<R> {
                 let left = left.map_or_else(String::new, |id| format!("`{id}` never becomes ready"));
                 return Err(EngineError::Stuck(left));
             }
-            if self.scheduler.first_failure().is_none() && !self.scheduler.is_refused() {
+            if !self.scheduler.has_gone_wrong() {
                 let until = self.state.next_wait();
                 if until.is_some_and(|until| self.holds(until)) {
                     return Ok(None);
@@ -475,7 +497,8 @@ fn complete_what_humans_did(
     for step in plan.steps() {
         let id = &plan.step(step).id;
         let approval = plan.step(step).approval.as_ref();
-        if let Some(approval) = approval.filter(|_| state.at(step).is_done() && state.at(step).gate() == Gate::None) {
+        let is_unasked = || state.at(step).gate() == Gate::None && standing(plan, state, step) == Standing::Waiting;
+        if let Some(approval) = approval.filter(|_| is_unasked()) {
             let request = request(id, approval).map_err(EngineError::Ask)?;
             push(state, batch, Event::ApprovalRequested { step: id.clone(), request: Box::new(request) })?;
         }
@@ -485,14 +508,20 @@ fn complete_what_humans_did(
 
 fn standing(plan: &Plan, state: &RunState, step: StepIndex) -> Standing {
     let seen = state.at(step);
+    let definition = plan.step(step);
+    // Once what it stands in is over, nothing more happens to it.
+    if definition.id.around().any(|outer| state.step(outer).is_some_and(StepState::is_done)) {
+        return Standing::Done;
+    }
     let passed = match state.wait_at(step).is_some_and(WaitState::is_pending) {
         true => Standing::Waiting,
         false => Standing::Done,
     };
     match seen.status() {
-        Status::Skipped(reason) if **reason == SkipReason::Condition => Standing::ConditionFalse,
+        Status::Skipped(reason) if reason.may_change() => Standing::ConditionFalse,
+        Status::Failed { tolerated: true } if !definition.continue_on_error => Standing::Failed,
         _ if !seen.is_done() => Standing::Open,
-        _ if plan.step(step).approval.is_none() => passed,
+        _ if definition.approval.is_none() => passed,
         _ => match (seen.gate(), state.gate_at(step)) {
             (Gate::Approved, _) => passed,
             (Gate::Rejected | Gate::Expired, Some(gate)) => {

@@ -7,6 +7,7 @@ use crate::outcome::{Failure, FailureClass};
 use crate::secret::{MissingSecret, Trouble};
 use crate::workflow::condition::ConditionError;
 use crate::workflow::fan_out::ItemsError;
+use crate::workflow::inputs::InputError;
 use crate::workflow::schema::Problem;
 use crate::workflow::template::RenderError;
 
@@ -35,6 +36,25 @@ pub(super) fn template(config: &str, error: &RenderError) -> Box<Failure> {
 pub(super) fn condition(pointer: &str, error: &ConditionError) -> Box<Failure> {
     let message = format!("{} ({})", error.message, place(pointer, error.offset));
     Box::new(Failure { hint: error.hint.clone(), ..Failure::new(FailureClass::Config, "condition", message) })
+}
+
+/// The inputs of the workflow that the step at this pointer runs are wrong.
+pub(super) fn inputs(pointer: &str, errors: &[InputError]) -> Box<Failure> {
+    let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+    let message = format!("{} (at {pointer})", messages.join("\n"));
+    let hint = errors.iter().find_map(|error| error.hint.clone());
+    Box::new(Failure { hint, ..Failure::new(FailureClass::Config, "inputs", message) })
+}
+
+/// A step of the workflow that this step runs failed, or what begins that.
+pub(super) fn inside(step: &StepId, failure: Option<&Failure>) -> Box<Failure> {
+    match failure {
+        Some(failure) if step.is_begin() => Box::new(failure.clone()),
+        failure => {
+            let class = failure.map_or(FailureClass::Step, |failure| failure.class);
+            Box::new(Failure::new(class, "workflow", format!("`{step}` failed")))
+        }
+    }
 }
 
 /// With its templates filled in, the config that stands at the pointer `config` does not match its type's schema.

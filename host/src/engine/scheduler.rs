@@ -10,6 +10,10 @@
 //!   `depends_on` it comes at the end: it waits for all steps that don't come after such a step, and a failure of any of
 //!   them counts as one before it.
 //! * The steps of `finally` come last: they wait for all others, whatever comes of those, and are asked in any case.
+//! * A workflow that runs as a step is a group of its own (see [`super::groups`]), which goes by the same rules within. Its
+//!   beginning is decided on like any step; if it does not run, nothing within does. What went wrong around it does not count
+//!   within. Its end comes after all that is within: it fails if something did, and is skipped if something was skipped for
+//!   what happened elsewhere.
 //! * After the first failure no step starts but those that are asked in any case; steps that run, or wait for their next
 //!   attempt, go on to their end. With `keep_going`, steps that don't depend on the failure start as well.
 //! * A gate (a step with `pause`, and one whose type names a time to wait for) keeps everything behind it, directly or through others, from starting, whatever its `if`
@@ -29,8 +33,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use super::fan_out::Fan;
+use super::groups::{EARLY, FINALLY, Groups, LATE, STAGES};
 use super::unit::Unit;
-use crate::plan::{Plan, StepIndex};
+use crate::plan::{Group, Plan, StepIndex};
 use crate::workflow::condition::Before;
 
 /// What the scheduler wants to be done about a step.
@@ -46,6 +51,12 @@ pub(super) enum Decision {
     Expand { step: StepIndex },
     /// None of its items runs, and none will start: say how it ended, and report that as for any active step.
     Conclude { step: StepIndex },
+    /// It is the end of a workflow in which this step failed: so it has failed. It is active.
+    Fail {
+        step: StepIndex,
+        /// What failed.
+        cause: StepIndex,
+    },
     /// It is skipped: say so. It is settled already.
     Skip {
         step: StepIndex,
@@ -63,6 +74,8 @@ pub(super) enum Cause {
     Elsewhere,
     /// The approval of this step was refused.
     Refused(StepIndex),
+    /// The workflow that it belongs to, or ends, did not begin.
+    NotBegun(Group),
 }
 
 /// Where a step stands when a process begins.
@@ -81,7 +94,9 @@ pub(super) enum Standing {
         /// Nobody said yes in time.
         expired: bool,
     },
-    /// Its `if` was false. It is asked again if anything before it runs again.
+    /// It failed, which fails the workflow that it belongs to, but not the run.
+    Failed,
+    /// Its `if` was false, or that of a step that it stands in. It is asked again if anything before it runs again.
     ConditionFalse,
 }
 
@@ -100,27 +115,20 @@ enum Phase {
     Settled,
 }
 
-/// The stage of most steps.
-const EARLY: usize = 0;
-/// That of final steps, and of what comes after one.
-const LATE: usize = 1;
-/// That of the steps of `finally`.
-const FINALLY: usize = 2;
-const STAGES: usize = 3;
-
 struct Node {
     phase: Phase,
     /// How many of the steps it depends on are not settled; one more if it waits for all of the stages before.
     unsettled: u32,
     /// A step before it that failed: the first in the file.
     cause: Option<StepIndex>,
-    /// What went wrong elsewhere and reaches it through steps that were skipped; if it waits for the stages before, anywhere.
-    /// And which approvals before it were refused.
+    /// What went wrong elsewhere and reaches it through steps that were skipped; if it waits for the stages before, anywhere
+    /// in its group. And which approvals before it were refused.
     before: Before,
     /// It stands behind this gate, which was refused: the first in the file.
     refused_by: Option<StepIndex>,
     /// It stands behind a gate that this run will not open.
     gated: bool,
+    group: Group,
     stage: usize,
     /// It waits for all of the stages before.
     held: bool,
@@ -140,39 +148,31 @@ pub(super) struct Scheduler {
     fans: BTreeMap<StepIndex, Fan>,
     /// Steps whose items are over.
     over: BinaryHeap<Reverse<StepIndex>>,
-    /// How many steps of each stage are not settled.
-    unsettled: [usize; STAGES],
-    /// The steps that wait for all of the stages before, until they are released.
-    held: [Vec<StepIndex>; STAGES],
-    first_failure: Option<StepIndex>,
-    /// The first gate in the file that was refused, and what was refused in all.
-    first_refusal: Option<StepIndex>,
-    refusals: Before,
+    groups: Groups,
+    /// How many steps are not settled.
+    unsettled: usize,
 }
 
 impl Scheduler {
     pub(super) fn new(plan: Arc<Plan>, keep_going: bool, standing: impl Fn(StepIndex) -> Standing) -> Self {
         let nodes = nodes(&plan);
-        let mut unsettled = [0; STAGES];
-        let mut held: [Vec<StepIndex>; STAGES] = Default::default();
+        let mut groups = Groups::new(&plan);
         for (step, node) in plan.steps().zip(&nodes) {
-            unsettled[node.stage] += 1;
+            let group = groups.get_mut(node.group);
+            group.unsettled[node.stage] += 1;
             if node.held {
-                held[node.stage].push(step);
+                group.held[node.stage].push(step);
             }
         }
         let mut scheduler = Self {
-            unsettled,
-            held,
+            unsettled: nodes.len(),
+            groups,
             nodes,
             keep_going,
             decidable: BinaryHeap::new(),
             ready: BinaryHeap::new(),
             fans: BTreeMap::new(),
             over: BinaryHeap::new(),
-            first_failure: None,
-            first_refusal: None,
-            refusals: Before::default(),
             plan,
         };
         scheduler.restore(standing);
@@ -181,30 +181,36 @@ impl Scheduler {
 
     fn restore(&mut self, standing: impl Fn(StepIndex) -> Standing) {
         let plan = Arc::clone(&self.plan);
-        let mut runs = [false; STAGES];
+        let mut runs = vec![[false; STAGES]; plan.groups().count()];
         for step in plan.steps().filter(|step| matches!(standing(*step), Standing::Open | Standing::Waiting)) {
-            runs[self.nodes[step.get()].stage] = true;
+            let node = &self.nodes[step.get()];
+            runs[node.group.get()][node.stage] = true;
         }
         // What stands behind a step that runs again.
         let mut behind = vec![false; plan.len()];
         for &step in plan.order() {
             let runs_before = |dependency: &StepIndex| behind[dependency.get()];
             let node = &mut self.nodes[step.get()];
-            let something_before_runs =
-                plan.dependencies(step).iter().any(runs_before) || node.held && runs[..node.stage].contains(&true);
+            let earlier_runs = node.held && runs[node.group.get()][..node.stage].contains(&true);
+            let something_before_runs = earlier_runs || plan.dependencies(step).iter().any(runs_before);
             match standing(step) {
                 Standing::Waiting => node.phase = Phase::Gate,
                 Standing::Refused { rejected, expired } => {
                     node.before.rejected |= rejected;
                     node.before.expired |= expired;
                     node.refused_by = Some(step);
-                    self.refusals = self.refusals.or(Before { rejected, expired, failed: false });
-                    self.first_refusal = self.first_refusal.into_iter().chain([step]).min();
+                    let group = node.group;
+                    self.groups.refuse(group, step, Before { rejected, expired, failed: false });
                     self.settle(step);
                 }
+                Standing::Failed => self.settle_failed(step),
                 Standing::Done if something_before_runs => node.ended_before = true,
                 Standing::ConditionFalse if something_before_runs => {}
-                Standing::Done | Standing::ConditionFalse => self.settle(step),
+                Standing::Done => self.settle(step),
+                Standing::ConditionFalse => {
+                    self.close(step);
+                    self.settle(step);
+                }
                 Standing::Open => {}
             }
             behind[step.get()] = self.nodes[step.get()].phase != Phase::Settled;
@@ -214,7 +220,7 @@ impl Scheduler {
                 self.release(step);
             }
         }
-        self.release_held();
+        plan.groups().for_each(|group| self.release_held(group));
     }
 
     /// What is to be done next about a step, in file order. Ask until there is nothing before [`Self::start`].
@@ -223,7 +229,7 @@ impl Scheduler {
             return Some(Decision::Conclude { step });
         }
         while let Some(Reverse(step)) = self.decidable.pop() {
-            let Node { phase: Phase::Decidable, cause, mut before, refused_by, gated, ended_before, .. } =
+            let Node { phase: Phase::Decidable, cause, mut before, refused_by, gated, group, ended_before, .. } =
                 self.nodes[step.get()]
             else {
                 continue;
@@ -232,8 +238,19 @@ impl Scheduler {
                 self.settle(step);
                 continue;
             }
+            if self.groups.get(group).closed {
+                self.close(step);
+                self.settle(step);
+                return Some(Decision::Skip { step, cause: Cause::NotBegun(group) });
+            }
+            if let Some(inner) = self.plan.concludes(step) {
+                match self.end_of(inner, step) {
+                    Some(decision) => return Some(decision),
+                    None => continue,
+                }
+            }
             before.failed |= cause.is_some();
-            let hopeless = !before.success() || self.is_stopping();
+            let hopeless = !before.success() || self.is_stopping(group);
             let is_asked =
                 if refused_by.is_some() { self.admits_refusal(step) } else { self.asks_how_things_went(step) };
             if gated || hopeless && !is_asked {
@@ -252,9 +269,12 @@ impl Scheduler {
 
     /// Settles a step as skipped, and says why.
     fn skip(&mut self, step: StepIndex) -> Cause {
-        let refusals = self.refusals;
+        let group = self.nodes[step.get()].group;
+        let elsewhere = self.groups.stopped_by(group);
+        let (failure, refusal) = elsewhere.map_or((None, None), |group| (group.first_failure, group.first_refusal));
+        let refusals = elsewhere.map(|group| group.refusals).unwrap_or_default();
         let node = &mut self.nodes[step.get()];
-        let cause = match (node.refused_by, node.cause, self.first_failure, self.first_refusal) {
+        let cause = match (node.refused_by, node.cause, failure, refusal) {
             (Some(gate), ..) => Cause::Refused(gate),
             (None, Some(failed), ..) => Cause::Failed(failed),
             (None, None, None, Some(gate)) => {
@@ -264,13 +284,67 @@ impl Scheduler {
             _ => Cause::Elsewhere,
         };
         node.before.failed |= !matches!(cause, Cause::Refused(_));
+        self.groups.get_mut(group).cut_short.get_or_insert(cause);
+        self.close(step);
         self.settle(step);
         cause
     }
 
+    /// All that is within a workflow is settled: what that means for its end. `None`: it is ready.
+    fn end_of(&mut self, inner: Group, step: StepIndex) -> Option<Decision> {
+        let group = self.groups.get(inner);
+        let (closed, failure, refusal) = (group.closed, group.first_failure, group.first_refusal);
+        let (refusals, cut_short) = (group.refusals, group.cut_short);
+        let node = &mut self.nodes[step.get()];
+        let cause = match refusal {
+            // A failed beginning closes the group too.
+            None if failure.is_some() && !node.gated => {
+                node.phase = Phase::Active;
+                return Some(Decision::Fail { step, cause: failure? });
+            }
+            None if failure.is_some() => {
+                node.cause = failure;
+                Cause::Failed(failure?)
+            }
+            _ if closed => Cause::NotBegun(inner),
+            Some(gate) => {
+                node.refused_by = Some(gate);
+                node.before = node.before.or(refusals);
+                Cause::Refused(gate)
+            }
+            None if node.gated => Cause::Elsewhere,
+            None => match cut_short {
+                Some(cause) => cause,
+                None => {
+                    self.make_ready(step);
+                    return None;
+                }
+            },
+        };
+        if !closed {
+            node.before.failed |= refusal.is_none();
+            let around = node.group;
+            self.groups.get_mut(around).cut_short.get_or_insert(cause);
+        }
+        self.settle(step);
+        Some(Decision::Skip { step, cause })
+    }
+
+    /// A step did not run: if it begins a workflow, nothing in that does.
+    fn close(&mut self, step: StepIndex) {
+        if let Some(group) = self.plan.begins(step) {
+            self.groups.get_mut(group).closed = true;
+        }
+    }
+
     /// What a step's `if` said. One that is to be run for each of its items is expanded next, and not reported here.
     pub(super) fn evaluated(&mut self, step: StepIndex, runs: bool) {
-        if runs { self.make_ready(step) } else { self.settle(step) }
+        if runs {
+            self.make_ready(step);
+        } else {
+            self.close(step);
+            self.settle(step);
+        }
     }
 
     /// The step of what [`Self::start`] would give.
@@ -341,14 +415,30 @@ impl Scheduler {
     /// An active step, or one that could not be evaluated, failed for good.
     pub(super) fn failed(&mut self, step: StepIndex) {
         self.fans.remove(&step);
-        self.nodes[step.get()].cause = Some(step);
+        self.settle_failed(step);
+    }
+
+    /// An active step, or item, failed, and so has the run, whatever is tolerated.
+    pub(super) fn failed_run(&mut self, step: StepIndex) {
+        if self.groups.fail_all(self.nodes[step.get()].group, step) {
+            self.stop_what_is_ready();
+        }
+    }
+
+    fn settle_failed(&mut self, step: StepIndex) {
+        // That of a beginning is the end's cause.
+        if self.plan.begins(step).is_none() {
+            self.nodes[step.get()].cause = Some(step);
+        }
         self.note_failure(step);
+        self.close(step);
         self.settle(step);
     }
 
+    /// What begins a workflow fails within it.
     fn note_failure(&mut self, step: StepIndex) {
-        if self.first_failure.is_none() {
-            self.first_failure = Some(step);
+        let group = self.plan.begins(step).unwrap_or(self.nodes[step.get()].group);
+        if self.groups.fail(group, step) {
             self.stop_what_is_ready();
         }
     }
@@ -369,21 +459,23 @@ impl Scheduler {
 
     /// Every step is settled.
     pub(super) fn is_complete(&self) -> bool {
-        self.unsettled == [0; STAGES]
+        self.unsettled == 0
     }
 
-    /// The step that failed first.
-    pub(super) fn first_failure(&self) -> Option<StepIndex> {
-        self.first_failure
+    /// The run has failed, or an approval was refused: it ends without what it was about.
+    pub(super) fn has_gone_wrong(&self) -> bool {
+        self.groups.get(Group::OUTERMOST).has_gone_wrong()
     }
 
-    /// An approval was refused: the run ends without what it was about.
-    pub(super) fn is_refused(&self) -> bool {
-        self.first_refusal.is_some()
+    fn is_stopping(&self, group: Group) -> bool {
+        !self.keep_going && self.groups.stopped_by(group).is_some()
     }
 
-    fn is_stopping(&self) -> bool {
-        (self.first_failure.is_some() || self.is_refused()) && !self.keep_going
+    /// It starts, or goes on with its items, although something has gone wrong.
+    fn goes_on(&self, step: StepIndex) -> bool {
+        self.asks_how_things_went(step)
+            || self.plan.concludes(step).is_some()
+            || !self.is_stopping(self.nodes[step.get()].group)
     }
 
     fn admits_refusal(&self, step: StepIndex) -> bool {
@@ -408,7 +500,7 @@ impl Scheduler {
             if self.fans.contains_key(&step) {
                 continue;
             }
-            if self.nodes[step.get()].phase == Phase::Active || self.asks_how_things_went(step) {
+            if self.nodes[step.get()].phase == Phase::Active || self.goes_on(step) {
                 self.ready.push(Reverse(step));
             } else {
                 self.nodes[step.get()].phase = Phase::Decidable;
@@ -423,22 +515,26 @@ impl Scheduler {
         let node = &mut self.nodes[step.get()];
         debug_assert_ne!(node.phase, Phase::Settled, "a step is settled once");
         node.phase = Phase::Settled;
-        let Node { cause, before, refused_by, gated, stage, .. } = *node;
-        self.unsettled[stage] -= 1;
+        let Node { cause, before, refused_by, gated, group, stage, .. } = *node;
+        self.unsettled -= 1;
+        self.groups.get_mut(group).unsettled[stage] -= 1;
         for &dependent in plan.dependents(step) {
             let node = &mut self.nodes[dependent.get()];
-            // The first in the file, whichever failed first.
-            node.cause = node.cause.into_iter().chain(cause).min();
-            node.refused_by = node.refused_by.into_iter().chain(refused_by).min();
-            node.before = node.before.or(before);
             node.gated |= gated;
+            // What went wrong around a workflow does not count within; and its end asks the group what went wrong within.
+            if node.group == group {
+                // The first in the file, whichever failed first.
+                node.cause = node.cause.into_iter().chain(cause).min();
+                node.refused_by = node.refused_by.into_iter().chain(refused_by).min();
+                node.before = node.before.or(before);
+            }
             node.unsettled -= 1;
             if node.unsettled == 0 {
                 self.release(dependent);
             }
         }
-        if self.unsettled[stage] == 0 {
-            self.release_held();
+        if self.groups.get(group).unsettled[stage] == 0 {
+            self.release_held(group);
         }
     }
 
@@ -450,15 +546,17 @@ impl Scheduler {
         }
     }
 
-    fn release_held(&mut self) {
+    fn release_held(&mut self, group: Group) {
         for stage in [LATE, FINALLY] {
-            if self.unsettled[..stage].iter().any(|unsettled| *unsettled > 0) {
+            let group = self.groups.get_mut(group);
+            if group.unsettled[..stage].iter().any(|unsettled| *unsettled > 0) {
                 return;
             }
-            for step in std::mem::take(&mut self.held[stage]) {
+            let (refusals, failed) = (group.refusals, group.first_failure.is_some());
+            for step in std::mem::take(&mut group.held[stage]) {
                 let node = &mut self.nodes[step.get()];
-                node.before = node.before.or(self.refusals);
-                node.before.failed |= self.first_failure.is_some();
+                node.before = node.before.or(refusals);
+                node.before.failed |= failed;
                 node.unsettled -= 1;
                 if node.unsettled == 0 {
                     self.release(step);
@@ -481,6 +579,7 @@ fn nodes(plan: &Plan) -> Vec<Node> {
                 before: Before::default(),
                 refused_by: None,
                 gated: false,
+                group: plan.group(step),
                 stage: if plan.is_finally(step) { FINALLY } else { EARLY },
                 held,
                 ended_before: false,
@@ -488,7 +587,8 @@ fn nodes(plan: &Plan) -> Vec<Node> {
         })
         .collect();
     for &step in plan.order() {
-        let after_late = |dependency: &StepIndex| nodes[dependency.get()].stage == LATE;
+        let group = plan.group(step);
+        let after_late = |before: &StepIndex| nodes[before.get()].stage == LATE && plan.group(*before) == group;
         if plan.is_final(step) || plan.dependencies(step).iter().any(after_late) {
             nodes[step.get()].stage = LATE;
         }

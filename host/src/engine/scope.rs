@@ -3,22 +3,23 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::approval::Gate;
 use super::failures;
+use super::frame::Frame;
 use super::state::{RunState, Status, StepState};
 use crate::event::SkipReason;
 use crate::id::RunId;
 use crate::outcome::{Failure, Outcome};
 use crate::plan::{Plan, StepIndex};
-use crate::secret::{MissingSecret, Secrets};
+use crate::secret::Secrets;
 use crate::workflow::condition::{Before, Facts, StepFacts};
 use crate::workflow::fan_out::FanOut;
-use crate::workflow::template::{self, Item, Path, Scope, StepLookup};
+use crate::workflow::template::{Item, Path, Scope, StepLookup};
 
 /// What stands for the output of a step with `"save_output": false`.
 static NOT_SAVED: LazyLock<Arc<Value>> =
@@ -30,57 +31,24 @@ static NOTHING: LazyLock<Arc<Value>> = LazyLock::new(Arc::default);
 pub(super) struct Surroundings {
     pub(super) plan: Arc<Plan>,
     pub(super) run: RunId,
+    /// The name of the whole, whatever runs in it.
     pub(super) workflow: Arc<str>,
     pub(super) env: Arc<BTreeMap<String, String>>,
     pub(super) secrets: Arc<Secrets>,
-    /// An object. Inputs that can't be opened are not in it.
-    inputs: Value,
     /// What was asked to be done again: it doesn't change while a process works on the run.
     rework: Value,
-    unopened: HashMap<String, MissingSecret>,
 }
 
 impl Surroundings {
-    /// `inputs`: as the journal has them.
     pub(super) fn new(
         plan: Arc<Plan>,
         run: RunId,
         env: Arc<BTreeMap<String, String>>,
         secrets: Arc<Secrets>,
-        inputs: &Value,
         rework: Value,
     ) -> Self {
-        let mut opened = Map::new();
-        let mut unopened = HashMap::new();
-        for (name, input) in inputs.as_object().into_iter().flatten() {
-            match secrets.open(input) {
-                Ok(value) => drop(opened.insert(name.clone(), value)),
-                Err(missing) => drop(unopened.insert(name.clone(), missing)),
-            }
-        }
         let workflow = plan.workflow().name.as_str().into();
-        Self { plan, run, workflow, env, secrets, inputs: Value::Object(opened), rework, unopened }
-    }
-
-    /// An input that this step's config asks for refers to a secret that is missing now.
-    fn check_inputs(&self, step: StepIndex) -> Result<(), Box<Failure>> {
-        if self.unopened.is_empty() {
-            return Ok(());
-        }
-        let asks_for = |name: &str| {
-            let step = self.plan.step(step);
-            let list = step.fan_out.iter().flat_map(|fan_out| template::references(&fan_out.over));
-            template::references(&step.config).chain(list).any(|reference| match &reference.path {
-                Path::Inputs(keys) => {
-                    keys.first().is_none_or(|key| matches!(key, template::Key::Name(key) if key == name))
-                }
-                _ => false,
-            })
-        };
-        match self.unopened.iter().find(|(name, _)| asks_for(name)) {
-            Some((_, missing)) => Err(failures::missing_secret(missing)),
-            None => Ok(()),
-        }
+        Self { plan, run, workflow, env, secrets, rework }
     }
 }
 
@@ -156,6 +124,7 @@ fn why_no_output(step: &StepState) -> &'static str {
             SkipReason::Human => "it was interrupted, and a human said to go on without it",
             SkipReason::Dependency(_) | SkipReason::EarlierFailure => "it was skipped after a failure",
             SkipReason::Refused(_) => "it was skipped, since an approval was refused",
+            SkipReason::NotBegun(_) => "it was skipped, since what it stands in did not begin",
         },
         Status::Failed { .. } => "it failed",
         _ => "it has not run",
@@ -165,6 +134,9 @@ fn why_no_output(step: &StepState) -> &'static str {
 /// What one attempt's templates see. All values are opened.
 pub(super) struct StepScope<'a> {
     surroundings: &'a Surroundings,
+    frame: &'a Frame,
+    /// Whose they are.
+    step: StepIndex,
     /// Ascending by step.
     steps: &'a [OpenStep],
     fan_out: Option<&'a FanOut>,
@@ -179,10 +151,16 @@ struct OpenStep {
 
 impl<'a> StepScope<'a> {
     /// Fails when a value that the step asks for refers to a secret that is missing now.
-    pub(super) fn open(surroundings: &'a Surroundings, step: StepIndex, seen: &'a Seen) -> Result<Self, Box<Failure>> {
-        surroundings.check_inputs(step)?;
+    pub(super) fn open(
+        surroundings: &'a Surroundings,
+        frame: &'a Frame,
+        step: StepIndex,
+        seen: &'a Seen,
+    ) -> Result<Self, Box<Failure>> {
+        let definition = surroundings.plan.step(step);
+        frame.check(definition)?;
         let steps = seen.open(&surroundings.secrets)?;
-        Ok(Self { surroundings, steps, fan_out: surroundings.plan.step(step).fan_out.as_deref(), item: None })
+        Ok(Self { surroundings, frame, step, steps, fan_out: definition.fan_out.as_deref(), item: None })
     }
 
     /// The same for one of the step's items, as it is recorded.
@@ -198,12 +176,18 @@ impl<'a> StepScope<'a> {
     }
 
     /// Before any step has run: sees no step.
-    pub(super) fn without_steps(surroundings: &'a Surroundings) -> Self {
-        Self { surroundings, steps: &[], fan_out: None, item: None }
+    pub(super) fn without_steps(surroundings: &'a Surroundings, frame: &'a Frame, step: StepIndex) -> Self {
+        Self { surroundings, frame, step, steps: &[], fan_out: None, item: None }
+    }
+
+    /// The outputs there are, by what their steps are called.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let plan = &self.surroundings.plan;
+        self.steps.iter().filter_map(|seen| Some((plan.step(seen.step).name(), seen.output.as_ref().ok()?)))
     }
 
     fn find(&self, id: &str) -> Option<&OpenStep> {
-        let step = self.surroundings.plan.find(id)?;
+        let step = self.surroundings.plan.named(self.step, id)?;
         let position = self.steps.binary_search_by_key(&step, |seen| seen.step).ok()?;
         self.steps.get(position)
     }
@@ -211,7 +195,7 @@ impl<'a> StepScope<'a> {
 
 impl Scope for StepScope<'_> {
     fn inputs(&self) -> &Value {
-        &self.surroundings.inputs
+        &self.frame.inputs
     }
 
     fn env(&self, name: &str) -> Option<String> {
@@ -231,7 +215,7 @@ impl Scope for StepScope<'_> {
     }
 
     fn step_ids(&self) -> Vec<String> {
-        self.steps.iter().map(|seen| self.surroundings.plan.step(seen.step).id.to_string()).collect()
+        self.steps.iter().map(|seen| self.surroundings.plan.step(seen.step).name().to_owned()).collect()
     }
 
     fn run_id(&self) -> &str {
@@ -239,7 +223,7 @@ impl Scope for StepScope<'_> {
     }
 
     fn workflow_name(&self) -> &str {
-        &self.surroundings.workflow
+        &self.frame.name
     }
 
     fn approval(&self, step: &str) -> Option<Cow<'_, Value>> {
@@ -255,26 +239,27 @@ impl Scope for StepScope<'_> {
     }
 
     fn is_derived(&self, path: &Path) -> bool {
-        path.is_derived() || self.fan_out.is_some_and(|fan_out| fan_out.is_derived(path))
+        let of_items = |fan_out: &FanOut| fan_out.is_derived(path) || self.frame.is_item_derived(fan_out, path);
+        self.frame.is_derived(path) || self.fan_out.is_some_and(of_items)
     }
 }
 
 /// What a step's `if` says; true without one.
 pub(super) fn evaluate(
     surroundings: &Surroundings,
+    frame: &Frame,
     state: &RunState,
     step: StepIndex,
     before: Before,
 ) -> Result<bool, Box<Failure>> {
     let plan = &surroundings.plan;
     let Some(condition) = &plan.step(step).condition else { return Ok(before.success()) };
-    if let Some(missing) = condition.references().inputs.iter().find_map(|input| surroundings.unopened.get(&input.name))
-    {
+    if let Some(missing) = condition.references().inputs.iter().find_map(|input| frame.unopened.get(&input.name)) {
         return Err(failures::missing_secret(missing));
     }
     let missing = RefCell::new(None);
     let step_facts = |id: &str| {
-        let other = plan.find(id)?;
+        let other = plan.named(step, id)?;
         let output = output(state, plan, other).and_then(|sealed| {
             surroundings.secrets.open(&sealed).map_err(|reason| *missing.borrow_mut() = Some(reason)).ok()
         });
@@ -287,12 +272,12 @@ pub(super) fn evaluate(
     };
     let answer = condition.evaluate(&Facts {
         before,
-        inputs: &surroundings.inputs,
+        inputs: &frame.inputs,
         run: surroundings.run.as_str(),
-        workflow: &surroundings.workflow,
+        workflow: &frame.name,
         env: &|name| surroundings.env.get(name).cloned(),
         step: &step_facts,
-        approval: &|id| state.gate_at(plan.find(id)?)?.view(),
+        approval: &|id| state.gate_at(plan.named(step, id)?)?.view(),
         rework: &surroundings.rework,
     });
     if let Some(missing) = missing.take() {

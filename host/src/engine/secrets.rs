@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::frame::Frames;
 use super::scope::{StepScope, Surroundings};
 use super::state::RunState;
 use crate::description::Description;
@@ -14,17 +15,27 @@ use crate::workflow::model::Step;
 use crate::workflow::template;
 
 /// Registers what is known before any step has run. A value that can't be rendered now is registered when its step starts.
-pub(super) fn register_known(surroundings: &Surroundings, state: &RunState, types: &StepTypes, tell: &dyn Tell) {
+pub(super) fn register_known(
+    surroundings: &Surroundings,
+    frames: &mut Frames,
+    state: &RunState,
+    types: &StepTypes,
+    tell: &dyn Tell,
+) {
     let plan = &surroundings.plan;
     for index in plan.steps() {
-        let (step, scope) = (plan.step(index), || StepScope::without_steps(surroundings));
+        // Within a workflow that has not begun, `inputs` has no values yet.
+        let Some(frame) = frames.begun(plan, state, &surroundings.secrets, index) else { continue };
+        let (step, scope) = (plan.step(index), || StepScope::without_steps(surroundings, &frame, index));
         register_items(surroundings, types, step, scope(), || early_items(step, &scope()));
         if let Some(items) = state.items_at(index) {
             register_items(surroundings, types, step, scope(), || opened(surroundings, items.values()));
         }
     }
-    let scope = StepScope::without_steps(surroundings);
-    for step in plan.steps().map(|step| plan.step(step)) {
+    for index in plan.steps() {
+        let Some(frame) = frames.begun(plan, state, &surroundings.secrets, index) else { continue };
+        let step = plan.step(index);
+        let scope = StepScope::without_steps(surroundings, &frame, index);
         let Some(info) = types.loaded.get(&step.step_type) else { continue };
         for name in info.description.secrets() {
             let Some(value) = step.config.get(&name) else { continue };

@@ -359,7 +359,13 @@ impl RunState {
         self.acted = false;
         self.gates.pass();
         self.first_failure = None;
-        for (index, step) in (0..).zip(&mut self.steps) {
+        // Once a step is over, what stands within it is.
+        let is_over = |id: &StepId| id.around().any(|id| self.step(id).is_some_and(StepState::is_done));
+        let over: Vec<bool> = self.ids.iter().map(is_over).collect();
+        for ((index, step), over) in (0..).zip(&mut self.steps).zip(over) {
+            if over {
+                continue;
+            }
             let again = match &step.status {
                 Status::Failed { tolerated: false } | Status::Retrying | Status::Expanded => true,
                 Status::Skipped(reason) => {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Plan, StepIndex};
+use super::{Group, Plan, StepIndex};
 use crate::workflow::fan_out::Kind;
 
 /// What a picture is written in.
@@ -17,29 +17,15 @@ pub enum Diagram {
 impl Plan {
     /// The graph: a box for each step, in file order, and an arrow from what comes before to what comes after. Steps that
     /// wait for approval have six corners; arrows to steps that a condition may skip are dotted. The steps of `finally` stand
-    /// in a frame of their own.
+    /// in a frame of their own, and so do those of a workflow that runs as a step.
     pub fn diagram(&self, language: Diagram) -> String {
         let mut text = match language {
             Diagram::Mermaid => "flowchart TD\n".to_owned(),
             Diagram::Dot => "digraph workflow {\n  node [shape=box];\n".to_owned(),
         };
-        let (finally, steps): (Vec<_>, Vec<_>) = self.steps().partition(|step| self.is_finally(*step));
-        for step in steps {
-            self.node(step, language, &mut text);
-        }
-        if !finally.is_empty() {
-            text.push_str(match language {
-                Diagram::Mermaid => "  subgraph finally\n",
-                Diagram::Dot => "  subgraph cluster_finally {\n  label=\"finally\";\n",
-            });
-            for step in finally {
-                self.node(step, language, &mut text);
-            }
-            text.push_str(match language {
-                Diagram::Mermaid => "  end\n",
-                Diagram::Dot => "  }\n",
-            });
-        }
+        let mut members: Vec<Vec<StepIndex>> = vec![Vec::new(); self.groups().count()];
+        self.steps().for_each(|step| members[self.group(step).get()].push(step));
+        self.nodes(&members, Group::OUTERMOST, language, &mut text);
         for step in self.steps() {
             for &before in self.dependencies(step) {
                 self.edge(before, step, language, &mut text);
@@ -51,6 +37,31 @@ impl Plan {
         text
     }
 
+    /// The steps of a workflow, with a frame around those of `finally`, and around each workflow that runs as a step.
+    fn nodes(&self, members: &[Vec<StepIndex>], group: Group, language: Diagram, text: &mut String) {
+        let (finally, steps): (Vec<_>, Vec<_>) =
+            members[group.get()].iter().copied().partition(|step| self.is_finally(*step));
+        let all = |steps: Vec<StepIndex>, text: &mut String| {
+            for step in steps {
+                match self.begins(step) {
+                    Some(inner) => frame(&format!("w{}", step.get()), self.step(step).name(), language, text, |text| {
+                        self.node(step, language, text);
+                        self.nodes(members, inner, language, text);
+                    }),
+                    None => self.node(step, language, text),
+                }
+            }
+        };
+        all(steps, text);
+        if !finally.is_empty() {
+            let name = match self.subworkflow(group) {
+                None => "finally".to_owned(),
+                Some(_) => format!("finally{}", group.get()),
+            };
+            frame(&name, "finally", language, text, |text| all(finally, text));
+        }
+    }
+
     fn node(&self, index: StepIndex, language: Diagram, text: &mut String) {
         let step = self.step(index);
         let waits = step.approval.is_some();
@@ -60,7 +71,11 @@ impl Plan {
             Some(Kind::Matrix) => ", for each of a matrix",
             None => "",
         };
-        let (number, id, kind) = (index.get(), &step.id, format!("{}{of_items}", step.step_type));
+        let (number, kind) = (index.get(), format!("{}{of_items}", step.step_type));
+        let id = match self.begins(index) {
+            Some(_) => "begin",
+            None => step.id.as_str(),
+        };
         // Writing to a string can't fail.
         let _ = match (language, waits) {
             (Diagram::Mermaid, false) => writeln!(text, "  s{number}[\"{id}<br>{kind}\"]"),
@@ -81,6 +96,20 @@ impl Plan {
             (Diagram::Dot, true) => writeln!(text, "  s{from} -> s{to} [style=dotted];"),
         };
     }
+}
+
+/// A frame with a title around what `inside` writes.
+fn frame(name: &str, title: &str, language: Diagram, text: &mut String, inside: impl FnOnce(&mut String)) {
+    text.push_str(&match language {
+        Diagram::Mermaid if name == title => format!("  subgraph {name}\n"),
+        Diagram::Mermaid => format!("  subgraph {name}[\"{title}\"]\n"),
+        Diagram::Dot => format!("  subgraph cluster_{name} {{\n  label=\"{title}\";\n"),
+    });
+    inside(text);
+    text.push_str(match language {
+        Diagram::Mermaid => "  end\n",
+        Diagram::Dot => "  }\n",
+    });
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::graph::{Adjacency, StepIndex, unreachable};
+use super::nesting::{named, names};
 use super::unknown_step;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::StepId;
-use crate::workflow::model::{StepList, Workflow};
+use crate::workflow::model::{Role, StepList, Workflow};
 use crate::workflow::template::{self, Path};
 
 /// A longer `depends_on` is not written out in a hint.
@@ -35,16 +38,21 @@ pub(super) fn find(
     let mut uses = Vec::new();
     for (position, step) in workflow.steps.iter().enumerate() {
         let by = StepIndex::new(position);
-        let mut found = |id: &str, asks_for, place: Place| match index.get(id) {
-            Some(&of) if asks_for == AsksFor::Approval && workflow.steps[of.get()].approval.is_none() => {
+        let mut found = |id: &str, asks_for, place: Place| match named(workflow, index, step.scope(), id) {
+            Some(of) if asks_for == AsksFor::Approval && workflow.steps[of.get()].approval.is_none() => {
                 problems.push(no_gate(id, place));
             }
-            Some(&of) => uses.push(Use { by, of, asks_for, place }),
+            Some(of) => uses.push(Use { by, of, asks_for, place }),
             None => {
-                let problem = unknown_step("unknown-step", place, id, workflow, problems.len());
+                let problem = unknown_step("unknown-step", place, id, workflow, step.scope(), problems.len());
                 problems.push(problem);
             }
         };
+        if let (Role::End { of, .. }, Value::Null) = (&step.role, &step.config) {
+            // Without `outputs`, it gives the output of every step.
+            let place = || Place::value(step.pointer("config"));
+            names(workflow, Some(*of)).for_each(|id| found(id, AsksFor::Output, place()));
+        }
         let of_items = step.fan_out.iter().map(|fan_out| (fan_out.kind.field(), &fan_out.over));
         let parts = of_items.chain([("config", &step.config)]);
         for (field, reference) in
@@ -65,7 +73,23 @@ pub(super) fn find(
             references.approvals.iter().for_each(|step| found(&step.name, AsksFor::Approval, place(step.offset)));
         }
     }
+    problems.extend(workflow.outputs.iter().flat_map(|outputs| unknown_in_outputs(workflow, index, outputs)));
     uses
+}
+
+/// What the workflow would give to one that runs it as a step can be made of its own steps only.
+fn unknown_in_outputs(workflow: &Workflow, index: &HashMap<StepId, StepIndex>, outputs: &Value) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for reference in template::references(outputs) {
+        let place = Place::within(format!("/outputs{}", reference.pointer), reference.offset);
+        match &reference.path {
+            Path::Step { id, .. } | Path::Approval { step: id, .. } if named(workflow, index, None, id).is_none() => {
+                problems.push(unknown_step("unknown-step", place, id, workflow, None, problems.len()));
+            }
+            _ => {}
+        }
+    }
+    problems
 }
 
 fn no_gate(id: &str, place: Place) -> Diagnostic {
@@ -96,24 +120,24 @@ pub(super) fn check_upstream(
 }
 
 fn not_upstream(Use { by, of, place, .. }: &Use, workflow: &Workflow, comes_later: bool) -> Diagnostic {
-    let (step, other) = (&workflow.steps[by.get()], &workflow.steps[of.get()].id);
+    let (step, other) = (&workflow.steps[by.get()], workflow.steps[of.get()].name());
     let problem = |message| Diagnostic::error("not-upstream", place.clone(), message);
     if by == of {
         return problem(format!("the step `{other}` refers to itself"))
             .with_hint("a step's output is there once it has ended: refer to it from a later step");
     }
-    let ids: Vec<_> = step.depends_on.iter().chain([other]).map(|id| format!("\"{id}\"")).collect();
+    let ids: Vec<_> = step.depends_on.iter().map(StepId::local).chain([other]).map(|id| format!("\"{id}\"")).collect();
     let is_finally = |step: StepIndex| workflow.steps[step.get()].list == StepList::Finally;
     let hint = if is_finally(*of) && !is_finally(*by) {
         format!("`{other}` is a step of `finally`, so it always comes later")
     } else if comes_later {
-        format!("`{other}` depends on `{}`, so it always comes later", step.id)
+        format!("`{other}` depends on `{}`, so it always comes later", step.name())
     } else if ids.len() <= LONGEST_LIST_SHOWN {
         format!("say that it comes first: \"depends_on\": [{}]", ids.join(", "))
     } else {
         format!("add \"{other}\" to its `depends_on`")
     };
-    problem(format!("the step `{}` does not depend on `{other}`, which may not have ended by then", step.id))
+    problem(format!("the step `{}` does not depend on `{other}`, which may not have ended by then", step.name()))
         .with_hint(hint)
 }
 

@@ -293,6 +293,17 @@ impl Catalog {
         Ok((fitted, known))
     }
 
+    /// A name that is no component's has none: nothing in the plugin directories or the lock file has it.
+    pub fn check_reserved(&self, name: &str) -> Result<(), PluginError> {
+        let mut paths = self.plugin_dirs.iter().map(|dir| dir.join(format!("{name}.wasm")));
+        let pinned = self.packages.as_ref().filter(|packages| packages.pin(&StepType::new(name)).is_some());
+        let found = paths.find(|path| path.symlink_metadata().is_ok());
+        match found.or_else(|| pinned.map(Packages::lock_path)) {
+            Some(path) => Err(shadows(name, &path)),
+            None => Ok(()),
+        }
+    }
+
     fn check_not_built_in(&self, step_type: &StepType) -> Result<(), PluginError> {
         let packages = self.packages.as_ref().filter(|packages| packages.pin(step_type).is_some());
         match packages {

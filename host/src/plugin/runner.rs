@@ -102,7 +102,7 @@ impl SandboxRunner {
             learned.ran(&request.step);
         }
         let values = Values { config: &request.config, derived: &request.derived, variables: self.job.variables() };
-        let decision = grants_for(loaded, &self.policies, request.permissions.as_deref(), &values);
+        let decision = grants_for(loaded, &self.policies, &request.permissions, &values);
         let guarded = request.timeout.is_none() && !loaded.builtin();
         let limits = decision.grants.limits(&limits::usual(guarded));
         let time = Time::of(request.timeout, &limits);

@@ -40,7 +40,7 @@ impl Advice {
             asked: asked.lines().into_iter().map(|(kind, what)| format!("{kind} {what}")).collect(),
             repository,
             operators: policies.operators.iter().map(|policy| Place::of(policy, subject.step_type)).collect(),
-            step: subject.step.map(kinds).unwrap_or_default(),
+            step: subject.step.iter().flat_map(|permissions| kinds(permissions)).collect(),
         }
     }
 

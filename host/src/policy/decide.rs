@@ -1,5 +1,7 @@
 //! From policies to what one step gets, and the same for people.
 
+use std::sync::Arc;
+
 use super::{Advice, Policies};
 use crate::capability::reference::{shown, unknown_config};
 use crate::capability::{Grants, Layer, Limits, Open, Origin, Permissions, UrlPattern, Values, Variables, names};
@@ -13,8 +15,8 @@ pub struct Subject<'a> {
     pub builtin: bool,
     /// What it asks for.
     pub asked: &'a Permissions,
-    /// The step's own `permissions`.
-    pub step: Option<&'a Permissions>,
+    /// The step's own `permissions`, and those of the steps that it stands in.
+    pub step: &'a [Arc<Permissions>],
 }
 
 /// What a step gets.

@@ -196,7 +196,7 @@ impl Policies {
         layers.extend(
             operators.filter_map(|policy| Some((Origin::Operator(policy.name.clone()), policy.of(subject.step_type)?))),
         );
-        layers.extend(subject.step.map(|permissions| (Origin::Step, permissions)));
+        layers.extend(subject.step.iter().map(|permissions| (Origin::Step, &**permissions)));
         layers
     }
 }

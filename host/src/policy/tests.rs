@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -42,7 +43,8 @@ fn decide(
     step: Option<&Permissions>,
 ) -> Decision {
     let values = Values { config: &json!({}), derived: &[], variables: &Variables::new() };
-    policies.decide(&Subject { step_type, builtin, asked, step }, &values)
+    let step: Vec<_> = step.into_iter().cloned().map(Arc::new).collect();
+    policies.decide(&Subject { step_type, builtin, asked, step: &step }, &values)
 }
 
 #[test]
@@ -242,7 +244,7 @@ fn built_in_types_get_what_the_built_in_policy_says_and_can_lose_it() {
         assert!(none.grants.process("sh", &[]).is_err());
         assert!(none.granted.is_empty());
         assert!(none.refused[0].contains("does not grant it"), "{:?}", none.refused);
-        assert!(!bounded.may_have_effects(&Subject { step_type: "shell", builtin: true, asked: &asked, step: None }));
+        assert!(!bounded.may_have_effects(&Subject { step_type: "shell", builtin: true, asked: &asked, step: &[] }));
     }
 }
 
@@ -418,7 +420,7 @@ fn a_variable_names_the_host_that_is_asked_for_and_granted() {
     let decided = |repository: Value| {
         let policies = policies(&json!({ "x": { "network": [{ "url": repository }] } }), &[]);
         let values = Values { config: &json!({}), derived: &[], variables: &variables };
-        policies.decide(&Subject { step_type: "x", builtin: false, asked: &asked, step: None }, &values)
+        policies.decide(&Subject { step_type: "x", builtin: false, asked: &asked, step: &[] }, &values)
     };
     let get = |host: &'static str| crate::capability::Destination {
         method: "GET",

@@ -7,9 +7,10 @@
 
 use serde_json::{Map, Value};
 
-use super::model::{Input, Workflow};
+use super::model::Input;
 use super::schema::Validator;
 use super::source::Source;
+use super::template::{self, Scope};
 use super::{digest, json, suggest};
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -202,7 +203,7 @@ pub struct InputError {
 }
 
 impl InputError {
-    fn new(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { message: message.into(), hint }
     }
 }
@@ -244,14 +245,47 @@ pub fn from_file(source: &Source) -> Result<Vec<Given>, Vec<Diagnostic>> {
     }
 }
 
+/// The values of all inputs, an object: given ones, and defaults with their templates filled in. One that can't be filled in
+/// is left out where nothing uses the input.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn values(
+    declared: &[Input],
+    given: Vec<Given>,
+    scope: &impl Scope,
+    is_used: impl Fn(&str) -> bool,
+) -> Result<Value, Vec<InputError>> {
+    let mut values = Map::new();
+    let mut errors = Vec::new();
+    for (input, resolved) in declared.iter().zip(resolve(declared, given)?) {
+        let mut value = resolved.value;
+        if resolved.from_default {
+            match template::render_value(&value, scope) {
+                Ok(rendered) => {
+                    errors.extend(check(input, &rendered));
+                    value = rendered;
+                }
+                Err(_) if !is_used(&input.name) => continue,
+                Err(error) => errors.push(InputError {
+                    message: format!("the default of the input `{}`: {}", input.name, error.message),
+                    hint: error.hint,
+                }),
+            }
+        }
+        values.insert(resolved.name, value);
+    }
+    if errors.is_empty() { Ok(Value::Object(values)) } else { Err(errors) }
+}
+
 /// The value of every input, in the order of the workflow. Of several values given for one input the last counts.
 /// All problems are reported at once. Defaults are not checked against their schemas: templates in them have no value yet.
-pub fn resolve(workflow: &Workflow, given: Vec<Given>) -> Result<Vec<Resolved>, Vec<InputError>> {
+pub fn resolve(declared: &[Input], given: Vec<Given>) -> Result<Vec<Resolved>, Vec<InputError>> {
     let mut errors = Vec::new();
     let mut values: Map<String, Value> = Map::new();
     let mut refused = Vec::new();
     for given in given {
-        match workflow.inputs.iter().find(|input| input.name == given.name) {
+        match declared.iter().find(|input| input.name == given.name) {
             Some(input) => match convert(input, given.value) {
                 Ok(value) => {
                     values.insert(given.name, value);
@@ -261,11 +295,11 @@ pub fn resolve(workflow: &Workflow, given: Vec<Given>) -> Result<Vec<Resolved>, 
                     refused.push(given.name);
                 }
             },
-            None => errors.push(unknown_input(workflow, &given)),
+            None => errors.push(unknown_input(declared, &given)),
         }
     }
-    let mut resolved = Vec::with_capacity(workflow.inputs.len());
-    for input in &workflow.inputs {
+    let mut resolved = Vec::with_capacity(declared.len());
+    for input in declared {
         let (value, from_default) = match (values.remove(&input.name), &input.default) {
             (Some(value), _) => {
                 errors.extend(check(input, &value));
@@ -368,8 +402,8 @@ fn missing_input(input: &Input) -> InputError {
     InputError::new(message, Some(hint))
 }
 
-fn unknown_input(workflow: &Workflow, given: &Given) -> InputError {
-    let names: Vec<&str> = workflow.inputs.iter().map(|input| input.name.as_str()).collect();
+fn unknown_input(declared: &[Input], given: &Given) -> InputError {
+    let names: Vec<&str> = declared.iter().map(|input| input.name.as_str()).collect();
     let hint = match suggest::nearest(&given.name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None if names.is_empty() => "the workflow has no inputs; declare it under `inputs`".to_owned(),

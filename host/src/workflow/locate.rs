@@ -57,7 +57,7 @@ impl Locator {
     pub(super) fn offset(&self, text: &str, place: &Place) -> Option<usize> {
         let mut node = &self.nodes[0];
         let mut whole = true;
-        for segment in segments(&place.pointer) {
+        for segment in segments(place.local()) {
             match node.children.get(&segment).map(|child| &self.nodes[*child]) {
                 Some(child) if child.value.is_some() => node = child,
                 _ => {

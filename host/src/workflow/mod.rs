@@ -22,6 +22,7 @@ pub mod schema;
 pub mod settings;
 pub mod size;
 pub mod source;
+pub mod subworkflow;
 pub mod suggest;
 pub mod template;
 mod validate;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::condition::Condition;
 use super::fan_out::FanOut;
+use super::subworkflow::{SubIndex, Subworkflow};
 use crate::approval::Rule;
 use crate::capability::Permissions;
 use crate::id::{Digest, StepId, StepType};
@@ -30,8 +31,19 @@ pub struct Workflow {
     pub not_secrets: Vec<String>,
     /// The steps, in file order: at least one. Those of `finally` come after all others.
     pub steps: Vec<Step>,
-    /// What the whole file means (see [`super::digest`]).
+    /// What it gives to a workflow that runs it as a step: templates over its steps. `None` for their outputs by their ids.
+    pub outputs: Option<Value>,
+    /// The workflows that run as steps of it or of each other, once they stand among `steps`.
+    pub subworkflows: Vec<Subworkflow>,
+    /// What the whole file means (see [`super::digest`]), and all that it runs.
     pub digest: Digest,
+}
+
+impl Workflow {
+    /// The inputs that this step's templates and condition see.
+    pub fn inputs_of(&self, step: &Step) -> &[Input] {
+        step.scope().map_or(&self.inputs, |sub| &self.subworkflows[sub.get()].inputs)
+    }
 }
 
 /// One input.
@@ -70,6 +82,33 @@ pub enum OutputFormat {
     Json,
 }
 
+/// What a step is to a workflow that runs as a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing: it does what its type does.
+    #[default]
+    Plain,
+    /// It decides whether the workflow runs, and fills in its inputs: its output.
+    Begin {
+        /// Which.
+        of: SubIndex,
+    },
+    /// It is over when the workflow is: its output is the workflow's, and its config what that is made of.
+    End {
+        /// Which.
+        of: SubIndex,
+        /// The place of what its output is made of.
+        outputs: String,
+    },
+}
+
+impl Role {
+    /// A step of its file, and not what stands before one.
+    pub fn is_shown(&self) -> bool {
+        !matches!(self, Self::Begin { .. })
+    }
+}
+
 /// The lists of steps in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StepList {
@@ -98,6 +137,12 @@ impl StepList {
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
+    /// What it is to a workflow that runs as a step.
+    pub role: Role,
+    /// The workflow that it belongs to, if that runs as a step.
+    pub within: Option<SubIndex>,
+    /// What stands before its pointers if it stands in another file: the file's name and `#`.
+    pub origin: Arc<str>,
     /// The list of the file that it stands in.
     pub list: StepList,
     /// Its place in that list, from 0.
@@ -128,8 +173,8 @@ pub struct Step {
     pub save_output: bool,
     /// It may run again when a process died while it ran.
     pub idempotent: bool,
-    /// What it may do at most: narrows what its type is granted. `None` narrows nothing.
-    pub permissions: Option<Arc<Permissions>>,
+    /// What it may do at most, and so may the steps that it stands in, outermost first: each narrows what its type is granted.
+    pub permissions: Vec<Arc<Permissions>>,
     /// What the step's object in the file means (see [`super::digest`]).
     pub digest: Digest,
 }
@@ -137,7 +182,26 @@ pub struct Step {
 impl Step {
     /// The JSON Pointer of one of its fields in the file.
     pub fn pointer(&self, field: &str) -> String {
-        format!("{}/{field}", self.list.pointer(self.index))
+        match &self.role {
+            Role::End { outputs, .. } if field == "config" => outputs.clone(),
+            _ => format!("{}{}/{field}", self.origin, self.list.pointer(self.index)),
+        }
+    }
+
+    /// The workflow whose steps and inputs its templates and its condition see, if that runs as a step.
+    pub fn scope(&self) -> Option<SubIndex> {
+        match self.role {
+            Role::End { of, .. } => Some(of),
+            Role::Plain | Role::Begin { .. } => self.within,
+        }
+    }
+
+    /// What the author calls it.
+    pub fn name(&self) -> &str {
+        match self.role {
+            Role::Begin { .. } => self.id.around().next().and_then(|id| id.rsplit('/').next()).unwrap_or_default(),
+            Role::Plain | Role::End { .. } => self.id.local(),
+        }
     }
 }
 

@@ -19,12 +19,19 @@ pub const MAX_BYTES: u64 = 64 << 20;
 pub struct Source {
     name: String,
     text: String,
+    /// The files that it refers to.
+    parts: Vec<Source>,
 }
 
 impl Source {
     /// Text that is at hand. The name is what diagnostics show in front of the line.
     pub fn from_text(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), parts: Vec::new() }
+    }
+
+    /// The same with the files that it refers to: what is to be located may be in one of them.
+    pub fn with_parts(self, parts: Vec<Source>) -> Self {
+        Self { parts, ..self }
     }
 
     /// Bytes that are at hand: they must be UTF-8 and at most [`MAX_BYTES`].
@@ -34,7 +41,7 @@ impl Source {
             return Err(Box::new(Diagnostic::error("too-large", Place::default(), message)));
         }
         String::from_utf8(bytes)
-            .map(|text| Self { name: name.into(), text })
+            .map(|text| Self::from_text(name, text))
             .map_err(|error| Box::new(not_utf8(error.as_bytes())))
     }
 
@@ -66,17 +73,25 @@ impl Source {
 
     /// Fills in the positions that are missing. A pointer that leads nowhere gets the position of the nearest value above.
     pub fn locate(&self, diagnostics: &mut [Diagnostic]) {
+        self.locate_in(None, diagnostics);
+        for part in &self.parts {
+            part.locate_in(Some(&part.name), diagnostics);
+        }
+    }
+
+    /// Those of the places that are in this file.
+    fn locate_in(&self, file: Option<&str>, diagnostics: &mut [Diagnostic]) {
         let places: Vec<&mut Place> = diagnostics
             .iter_mut()
             .flat_map(|diagnostic| {
                 std::iter::once(&mut diagnostic.place).chain(diagnostic.related.as_mut().map(|(_, place)| place))
             })
-            .filter(|place| place.position.is_none())
+            .filter(|place| place.position.is_none() && place.file() == file)
             .collect();
         if places.is_empty() {
             return;
         }
-        let mut locator = Locator::new(places.iter().map(|place| place.pointer.as_str()));
+        let mut locator = Locator::new(places.iter().map(|place| place.local()));
         locator.search(&self.text);
         let mut found: Vec<(usize, &mut Place)> = Vec::with_capacity(places.len());
         for place in places {
@@ -233,6 +248,17 @@ mod tests {
         Source::from_text("w.json", "{\"a\": 1,\n \"b\": 2}").locate(&mut diagnostics);
         assert_eq!(diagnostics[0].place.position, Some(Position { line: 2, column: 7 }));
         assert_eq!(diagnostics[0].related.as_ref().unwrap().1.position, Some(Position { line: 1, column: 7 }));
+    }
+
+    #[test]
+    fn what_is_in_a_file_that_it_refers_to_is_found_there() {
+        let part = Source::from_text("part.json", "{\n \"a\": 1}");
+        let whole = Source::from_text("w.json", "{\"a\": 1}").with_parts(vec![part]);
+        let mut diagnostics =
+            ["/a", "part.json#/a", "gone.json#/a"].map(|pointer| Diagnostic::error("test", Place::value(pointer), ""));
+        whole.locate(&mut diagnostics);
+        let positions = diagnostics.map(|diagnostic| diagnostic.place.position.map(|position| position.line));
+        assert_eq!(positions, [Some(1), Some(2), None]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 mod items;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::model::{Input, Step, Workflow};
+use super::model::{Input, Role, Step, Workflow};
 use super::schema::Validator;
 use super::template::{self, Path};
 use super::{json, suggest};
@@ -52,12 +52,21 @@ pub struct StepTypes {
 /// All that is wrong with types, configs, templates, conditions and inputs. Places have no position yet.
 pub fn validate(workflow: &Workflow, types: &StepTypes) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    for input in &workflow.inputs {
-        check_input(input, &mut problems);
+    workflow.inputs.iter().for_each(|input| check_input(input, "", &mut problems));
+    if let Some(outputs) = &workflow.outputs {
+        check_outputs(outputs, "/outputs", &mut problems);
+    }
+    let mut files = HashSet::new();
+    for inner in workflow.subworkflows.iter().filter(|inner| files.insert(&inner.file)) {
+        let origin = format!("{}#", inner.file);
+        inner.inputs.iter().for_each(|input| check_input(input, &origin, &mut problems));
     }
     let mut suggestions: HashMap<&StepType, Option<&str>> = HashMap::new();
     for step in &workflow.steps {
         match types.loaded.get(&step.step_type) {
+            _ if matches!(step.role, Role::End { .. }) => {
+                check_outputs(&step.config, &step.pointer("config"), &mut problems);
+            }
             Some(info) => check_config(step, info, &mut problems),
             None if types.names.iter().any(|name| name == step.step_type.as_str()) => {}
             None => {
@@ -136,12 +145,13 @@ fn check_config(step: &Step, info: &TypeInfo, problems: &mut Vec<Diagnostic>) {
 fn check_condition(workflow: &Workflow, step: &Step, problems: &mut Vec<Diagnostic>) {
     let Some(condition) = &step.condition else { return };
     for reference in &condition.references().inputs {
-        if workflow.inputs.iter().any(|input| input.name == reference.name) {
+        let inputs = workflow.inputs_of(step);
+        if inputs.iter().any(|input| input.name == reference.name) {
             continue;
         }
         let place = Place::within(step.pointer("if"), reference.offset);
         let problem = Diagnostic::error("unknown-input", place, format!("there is no input `{}`", reference.name));
-        let names = workflow.inputs.iter().map(|input| input.name.as_str());
+        let names = inputs.iter().map(|input| input.name.as_str());
         problems.push(match suggest::nearest(&reference.name, names) {
             Some(near) => problem.with_hint(format!("did you mean `{near}`?")),
             None => problem.with_hint("declare it under `inputs`"),
@@ -149,8 +159,14 @@ fn check_condition(workflow: &Workflow, step: &Step, problems: &mut Vec<Diagnost
     }
 }
 
-fn check_input(input: &Input, problems: &mut Vec<Diagnostic>) {
-    let pointer = json::member("/inputs", &input.name).pointer;
+/// What a workflow gives to one that runs it as a step.
+fn check_outputs(outputs: &serde_json::Value, base: &str, problems: &mut Vec<Diagnostic>) {
+    problems.extend(template::check(outputs, &[]).into_iter().map(|problem| problem.into_diagnostic(base)));
+}
+
+/// `origin`: what stands before the pointers of its file.
+fn check_input(input: &Input, origin: &str, problems: &mut Vec<Diagnostic>) {
+    let pointer = format!("{origin}{}", json::member("/inputs", &input.name).pointer);
     let default_pointer = match input.schema {
         Some(_) => format!("{pointer}/default"),
         None => pointer.clone(),

@@ -34,18 +34,18 @@ impl<'a> Names<'a> {
         let initial = unique(&mut taken, format!("run-{}", slug(workflow)));
         let mut rounds = Vec::new();
         for (number, round) in gates.rounds.iter().enumerate() {
-            let join = |steps: Vec<&str>, otherwise: &str| match steps.join("-and-") {
+            let join = |steps: Vec<String>, otherwise: &str| match steps.join("-and-") {
                 joined if joined.len() > LONGEST => format!("{otherwise}-{}", number + 1),
                 joined => joined,
             };
             let starts = round.timed_starts(gates.hold).into_iter();
             let timed = starts
                 .map(|start| {
-                    let joined = join(start.waits.iter().map(|wait| wait.step.as_str()).collect(), "wait");
+                    let joined = join(start.waits.iter().map(|wait| job(&wait.step)).collect(), "wait");
                     (unique(&mut taken, format!("after-{joined}")), start)
                 })
                 .collect();
-            let joined = join(round.gates.iter().map(|gate| gate.step.as_str()).collect(), "round");
+            let joined = join(round.gates.iter().map(|gate| job(&gate.step)).collect(), "round");
             let people = round.gates.iter().map(|gate| gate.approvals.max(1)).max().unwrap_or(0);
             let approve = (1..=people)
                 .map(|person| match people {
@@ -53,12 +53,20 @@ impl<'a> Names<'a> {
                     _ => unique(&mut taken, format!("approve-{joined}-{person}")),
                 })
                 .collect();
-            let reject =
-                round.gates.iter().map(|gate| (unique(&mut taken, format!("reject-{}", gate.step)), gate)).collect();
+            let reject = round
+                .gates
+                .iter()
+                .map(|gate| (unique(&mut taken, format!("reject-{}", job(&gate.step))), gate))
+                .collect();
             rounds.push(Round { timed, approve, gates: &round.gates, reject });
         }
         Self { initial, rounds }
     }
+}
+
+/// A step's id as part of a job's name.
+fn job(step: &str) -> String {
+    step.replace('/', "-")
 }
 
 /// The name as both systems take it for a job: letters, digits, `-` and `_`.

@@ -104,7 +104,7 @@ fn attempt(
         config,
         bindings: Vec::new(),
         derived: Vec::new(),
-        permissions: None,
+        permissions: Vec::new(),
         timeout: args.timeout,
         terminal: false,
         sink: Arc::clone(&console) as Arc<dyn crate::step::StepSink>,

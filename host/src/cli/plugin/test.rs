@@ -138,7 +138,7 @@ async fn run(loaded: &LoadedType, case: &Case, dir: &Path) -> Vec<String> {
             config: case.config.clone(),
             bindings: Vec::new(),
             derived: Vec::new(),
-            permissions: None,
+            permissions: Vec::new(),
             timeout: Some(TIMEOUT),
             terminal: false,
             sink: Arc::clone(&console) as Arc<dyn crate::step::StepSink>,

@@ -13,6 +13,7 @@ use super::project::plugin_error;
 use crate::description::Description;
 use crate::secret::visible::visible;
 use crate::workflow::schema::Validator;
+use crate::workflow::subworkflow;
 
 /// What a workflow is but for its types' configs.
 const WORKFLOW: &str = include_str!("workflow.json");
@@ -38,6 +39,8 @@ pub(super) fn schema(args: &SchemaArgs, out: &mut dyn Write) -> Exit {
         };
         types.push((step_type.to_string(), description));
     }
+    types.retain(|(name, _)| name != subworkflow::TYPE);
+    types.push((subworkflow::TYPE.to_owned(), Some(subworkflow::description().clone())));
     writeln!(out, "{:#}", workflow_schema(&types))?;
     Ok(0)
 }

@@ -180,8 +180,7 @@ fn step_document(state: &RunState, id: &StepId, step: &StepState) -> Value {
 }
 
 fn document(run: &Run, state: &RunState) -> Value {
-    let steps: Vec<Value> = state
-        .steps()
+    let steps: Vec<Value> = shown(state)
         .map(|(id, step)| {
             let mut document = step_document(state, id, step);
             if step.gate() == Gate::Waiting {
@@ -198,7 +197,7 @@ fn document(run: &Run, state: &RunState) -> Value {
         .collect();
     let pending = not_begun(state)
         .into_iter()
-        .map(|id| json!({ "id": id, "status": "pending", "attempts": 0, "duration_ms": 0 }));
+        .map(|id| json!({ "id": id, "status": pending_word(state, id), "attempts": 0, "duration_ms": 0 }));
     let steps: Vec<Value> = steps.into_iter().chain(pending).collect();
     let started = state.started();
     json!({
@@ -238,10 +237,10 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         writeln!(out, "  journal   {protection}")?;
     }
     let pending = not_begun(state);
-    let ids = state.steps().map(|(id, _)| id).chain(pending.iter().copied());
+    let ids = shown(state).map(|(id, _)| id).chain(pending.iter().copied());
     let width = ids.map(|id| id.as_str().len()).max().unwrap_or(0);
     writeln!(out, "\nsteps")?;
-    for (id, step) in state.steps() {
+    for (id, step) in shown(state) {
         write!(out, "  {id:width$}  {}", step_word(step.status()))?;
         if step.attempts() > 1 {
             write!(out, ", attempt {}", step.attempts())?;
@@ -265,9 +264,22 @@ fn show(run: &Run, state: &RunState, out: &mut dyn Write) -> std::io::Result<()>
         items::show(state, id, width, out)?;
     }
     for id in pending {
-        writeln!(out, "  {id:width$}  pending")?;
+        writeln!(out, "  {id:width$}  {}", pending_word(state, id))?;
     }
     gates::show(state, out)
+}
+
+/// The steps that a workflow's author knows.
+fn shown(state: &RunState) -> impl Iterator<Item = (&StepId, &StepState)> {
+    state.steps().filter(|(id, _)| !id.is_begin())
+}
+
+/// A step that no event names yet may have begun all the same: what stands in it is told by itself.
+fn pending_word(state: &RunState, id: &StepId) -> &'static str {
+    match state.step(id.begin().as_str()) {
+        Some(begin) if begin.is_done() => "begun",
+        _ => "pending",
+    }
 }
 
 /// The steps that the run has and no event names yet, by name.

@@ -15,13 +15,20 @@ use super::project::plugin_error;
 use crate::id::StepType;
 use crate::plugin::{Catalog, LoadedType, aliases, builtin_name};
 use crate::secret::visible::visible;
+use crate::workflow::subworkflow;
 
 /// Lists the types, or documents one.
 pub(super) fn types(args: &TypesArgs, out: &mut dyn Write) -> Exit {
     let (catalog, _) = plugin::catalog(&args.dirs, &args.operator)?;
     let Some(name) = &args.name else { return list(&catalog, args, out) };
-    let loaded = catalog.load(&StepType::new(name.as_str())).map_err(plugin_error)?;
-    let document = document(&loaded);
+    let loaded = match name.as_str() {
+        subworkflow::TYPE => None,
+        name => Some(catalog.load(&StepType::new(name)).map_err(plugin_error)?),
+    };
+    let document = match &loaded {
+        Some(loaded) => document(loaded),
+        None => Document { name: subworkflow::TYPE, aliases: &[], description: subworkflow::description() },
+    };
     match (args.json, args.markdown) {
         (true, _) => writeln!(out, "{:#}", json!({ "type": document.name, "description": document.description }))?,
         (false, true) => write!(out, "{}", document.markdown())?,
@@ -63,6 +70,11 @@ fn list(catalog: &Catalog, args: &TypesArgs, out: &mut dyn Write) -> Exit {
         };
         rows.push(Row { name: step_type.to_string(), alias_of, summary });
     }
+    // The engine's own.
+    rows.retain(|row| row.name != subworkflow::TYPE);
+    let summary = Ok(subworkflow::description().summary.clone());
+    rows.push(Row { name: subworkflow::TYPE.to_owned(), alias_of: None, summary });
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
     match (args.json, args.markdown) {
         (true, _) => writeln!(out, "{:#}", json!({ "types": rows.iter().map(Row::json).collect::<Vec<_>>() }))?,
         (false, true) => markdown_list(&rows, out)?,

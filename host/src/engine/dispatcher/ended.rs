@@ -20,7 +20,10 @@ use crate::workflow::model::Step;
 
 impl<R: StepRunner> Dispatcher<R> {
     pub(super) fn ended(&mut self, ended: Ended) -> Result<(), EngineError> {
-        let Ended { unit, duration_ms, not_before, result } = ended;
+        let Ended { unit, mut duration_ms, not_before, result } = ended;
+        if self.plan.concludes(unit.step).is_some() {
+            duration_ms = self.since(unit.step);
+        }
         let attempt = self.state.unit(unit).attempts();
         let mut failure = match result {
             Ok(output) => return self.succeeded(unit, output, not_before, duration_ms),
@@ -97,7 +100,9 @@ impl<R: StepRunner> Dispatcher<R> {
         duration_ms: u64,
     ) -> Result<(), EngineError> {
         if !self.plan.step(step).continue_on_error {
-            return self.failed_for_good(step, failure, duration_ms);
+            self.push_failed(Unit::whole(step), failure, duration_ms, self.plan.tolerates(step))?;
+            self.scheduler.failed(step);
+            return Ok(());
         }
         let request = match self.ask(step) {
             Ok(request) => request,
@@ -123,6 +128,7 @@ impl<R: StepRunner> Dispatcher<R> {
         }
     }
 
+    /// The run has failed, whatever the step and those that it stands in tolerate.
     pub(super) fn failed_for_good(
         &mut self,
         step: StepIndex,
@@ -130,6 +136,7 @@ impl<R: StepRunner> Dispatcher<R> {
         duration_ms: u64,
     ) -> Result<(), EngineError> {
         self.push_failed(Unit::whole(step), failure, duration_ms, false)?;
+        self.scheduler.failed_run(step);
         self.scheduler.failed(step);
         Ok(())
     }

@@ -12,11 +12,13 @@ use crate::engine::EngineError;
 use crate::engine::attempt::Launch;
 use crate::engine::failures;
 use crate::engine::fan_out::Fan;
+use crate::engine::frame::Frame;
 use crate::engine::scope::{self, ItemOf, Seen, StepScope};
 use crate::engine::secrets;
-use crate::engine::state::Status;
+use crate::engine::state::{Status, StepState};
 use crate::engine::unit::Unit;
 use crate::event::Event;
+use crate::id::StepId;
 use crate::outcome::Failure;
 use crate::plan::StepIndex;
 use crate::step::StepRunner;
@@ -30,6 +32,7 @@ pub(super) struct Expanded {
     values: Arc<[Value]>,
     /// What all of them see of other steps.
     seen: Arc<Seen>,
+    frame: Arc<Frame>,
     /// When this process began with them.
     began: Instant,
 }
@@ -41,10 +44,11 @@ impl<R: StepRunner> Dispatcher<R> {
         let definition = self.plan.step(step);
         let Some(fan_out) = definition.fan_out.clone() else { return Ok(()) };
         let seen = Arc::new(scope::look(&self.state, &self.plan, step));
+        let frame = self.frame(step);
         let recorded = self.state.items_at(step).filter(|items| !items.is_stale()).map(|items| items.values());
         let values = match recorded.map(Arc::clone) {
             Some(values) => values,
-            None => match self.make_out(step, &fan_out, &seen) {
+            None => match self.make_out(step, &fan_out, &frame, &seen) {
                 Ok(values) => values,
                 Err(failure) => return self.failed_before_it_ran(step, *failure),
             },
@@ -53,35 +57,47 @@ impl<R: StepRunner> Dispatcher<R> {
             self.push(Event::StepExpanded { step: self.id(Unit::whole(step)), items: Arc::clone(&values) })?;
         }
         let surroundings = &self.shared.surroundings;
-        if let Ok(scope) = StepScope::open(surroundings, step, &seen) {
+        if let Ok(scope) = StepScope::open(surroundings, &frame, step, &seen) {
             secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), scope, || {
                 secrets::opened(surroundings, &values)
             });
         }
-        let states = self.state.items_at(step).into_iter().flat_map(|items| items.iter());
-        let open = (0..).zip(states).filter(|(_, (_, state))| !state.is_done()).map(|(index, _)| index);
+        let states = || self.state.items_at(step).into_iter().flat_map(|items| items.iter());
+        // What the workflow around it tolerates is final, and so no further item starts, as none did then.
+        let is_over = !self.options.keep_going && !self.plan.step(step).continue_on_error && states().any(has_failed);
+        let open = (0..).zip(states()).filter(|(_, (_, state))| !is_over && !state.is_done()).map(|(index, _)| index);
         let fan = Fan::new(open, fan_out.max_parallel.unwrap_or(usize::MAX));
-        self.expanded.insert(step, Expanded { values, seen, began: Instant::now() });
+        self.expanded.insert(step, Expanded { values, seen, frame, began: Instant::now() });
         self.scheduler.expanded(step, fan);
         Ok(())
     }
 
     /// What the items are: with references where secrets stand.
-    fn make_out(&self, step: StepIndex, fan_out: &FanOut, seen: &Seen) -> Result<Arc<[Value]>, Box<Failure>> {
+    fn make_out(
+        &self,
+        step: StepIndex,
+        fan_out: &FanOut,
+        frame: &Frame,
+        seen: &Seen,
+    ) -> Result<Arc<[Value]>, Box<Failure>> {
         let surroundings = &self.shared.surroundings;
         let field = self.plan.step(step).pointer(fan_out.kind.field());
-        let scope = StepScope::open(surroundings, step, seen)?;
+        let scope = StepScope::open(surroundings, frame, step, seen)?;
         let filled_in =
             template::render_value(&fan_out.over, &scope).map_err(|error| failures::template(&field, &error))?;
         let items = fan_out.items(filled_in).map_err(|error| failures::items(&field, &error))?;
+        // What the config makes secret of them is so before they are recorded.
+        secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), scope, || {
+            items.iter().cloned().map(Some).collect()
+        });
         Ok(items.into_iter().map(|item| surroundings.secrets.seal(item)).collect())
     }
 
     pub(super) fn launch_of_item(&self, step: StepIndex, item: u32, attempt: u32) -> Launch {
-        let Expanded { values, seen, .. } = &self.expanded[&step];
+        let Expanded { values, seen, frame, .. } = &self.expanded[&step];
         let unit = Unit::item(step, item);
         let item = Some(ItemOf { index: item, values: Arc::clone(values) });
-        Launch { unit, id: self.id(unit), attempt, seen: Arc::clone(seen), item }
+        Launch { unit, id: self.id(unit), attempt, seen: Arc::clone(seen), frame: Arc::clone(frame), item }
     }
 
     pub(super) fn item_succeeded(&mut self, unit: Unit, output: Value, duration_ms: u64) -> Result<(), EngineError> {
@@ -98,9 +114,8 @@ impl<R: StepRunner> Dispatcher<R> {
     }
 
     pub(super) fn item_failed(&mut self, unit: Unit, failure: Failure, duration_ms: u64) -> Result<(), EngineError> {
-        let tolerated = self.plan.step(unit.step).continue_on_error;
-        self.push_failed(unit, failure, duration_ms, tolerated)?;
-        match tolerated {
+        self.push_failed(unit, failure, duration_ms, self.plan.tolerates(unit.step))?;
+        match self.plan.step(unit.step).continue_on_error {
             true => self.scheduler.item_done(unit.step),
             false => self.scheduler.item_failed(unit.step),
         }
@@ -110,6 +125,7 @@ impl<R: StepRunner> Dispatcher<R> {
     /// An item that has started may not: what it would act on is not what was approved. Nor may the others.
     pub(super) fn item_refused(&mut self, unit: Unit, failure: Failure) -> Result<(), EngineError> {
         self.push_failed(unit, failure, 0, false)?;
+        self.scheduler.failed_run(unit.step);
         self.scheduler.stop_items(unit.step);
         self.scheduler.item_failed(unit.step);
         Ok(())
@@ -123,9 +139,10 @@ impl<R: StepRunner> Dispatcher<R> {
         let Some(items) = self.state.items_at(step) else { return Ok(()) };
         let all_done = items.iter().all(|(_, state)| state.is_done());
         let for_good = items.iter().any(|(_, state)| state.status() == &Status::Failed { tolerated: false });
+        let all_done = all_done || !self.plan.step(step).continue_on_error && items.iter().any(has_failed);
         let failures = items.failures().filter(|_| all_done || for_good);
         match failures.map(|failures| failures::failed_items(failures, items.len())) {
-            Some(failure) if for_good => self.failed_for_good(step, *failure, duration_ms),
+            Some(failure) if for_good && self.plan.tolerates(step) => self.failed_for_good(step, *failure, duration_ms),
             Some(failure) => self.step_failed(step, *failure, duration_ms),
             None if all_done => {
                 let attempt = self.state.at(step).attempts();
@@ -137,4 +154,8 @@ impl<R: StepRunner> Dispatcher<R> {
             }
         }
     }
+}
+
+fn has_failed((_, item): (&StepId, &StepState)) -> bool {
+    matches!(item.status(), Status::Failed { .. })
 }

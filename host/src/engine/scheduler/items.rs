@@ -61,7 +61,7 @@ impl Scheduler {
     pub(super) fn stop_all_items(&mut self) {
         let expanded: Vec<StepIndex> = self.fans.keys().copied().collect();
         for step in expanded {
-            let goes_on = self.asks_how_things_went(step);
+            let goes_on = self.goes_on(step);
             if let Some(fan) = self.fans.get_mut(&step) {
                 fan.queued = false;
                 if !goes_on {

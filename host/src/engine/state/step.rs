@@ -162,7 +162,7 @@ impl StepState {
     fn start(&mut self, attempt: u32, idempotent: bool) -> Result<(), String> {
         let (expected, may) = match &self.status {
             Status::Pending | Status::Interrupted { may_run: true } => (1, true),
-            Status::Skipped(reason) => (1, **reason == SkipReason::Condition),
+            Status::Skipped(reason) => (1, reason.may_change()),
             Status::Retrying => (self.attempt + 1, true),
             _ => (0, false),
         };
@@ -189,7 +189,7 @@ impl StepState {
     fn skip(&mut self, reason: &SkipReason) -> Result<(), String> {
         let may = match &self.status {
             Status::Pending | Status::Expanded | Status::Interrupted { may_run: true } => *reason != SkipReason::Human,
-            Status::Skipped(earlier) => **earlier == SkipReason::Condition && *reason != SkipReason::Human,
+            Status::Skipped(earlier) => earlier.may_change() && *reason != SkipReason::Human,
             Status::TakenAsDone => *reason == SkipReason::Human,
             _ => false,
         };

@@ -100,6 +100,31 @@ fn steps(random: &[RandomStep]) -> Value {
     random.iter().enumerate().map(step).collect()
 }
 
+/// The same steps, with others in a file that a step between the first and the rest runs.
+fn nested(random: &[RandomStep], inner: &[RandomStep], tolerated: bool, condition: Option<&str>) -> Plan {
+    let lists = |random: &[RandomStep]| {
+        let Value::Array(steps) = steps(random) else { unreachable!() };
+        let (mut finally, steps): (Vec<_>, Vec<_>) = steps.into_iter().partition(|step| step.get("finally").is_some());
+        finally.iter_mut().for_each(|step| drop(step.as_object_mut().unwrap().remove("finally")));
+        (steps, finally)
+    };
+    let (mut steps, finally) = lists(random);
+    let mut sub = json!({
+        "id": "sub", "type": "workflow", "depends_on": ["s0"], "continue_on_error": tolerated,
+        "config": { "file": "inner", "inputs": { "colour": "{{ inputs.colour }}", "from": "{{ steps.s0 | default('none') }}" } },
+    });
+    if let Some(condition) = condition {
+        sub["if"] = condition.into();
+    }
+    steps.insert(1, sub);
+    steps.push(json!({ "id": "after", "idempotent": true, "depends_on": ["sub"], "config": { "x": "{{ steps.sub | default('') }}" } }));
+    let (inner, inner_finally) = lists(inner);
+    let inner =
+        json!({ "name": "inner", "inputs": { "colour": "", "from": "" }, "steps": inner, "finally": inner_finally });
+    let outer = json!({ "name": "test", "inputs": { "colour": "" }, "steps": steps, "finally": finally });
+    crate::plan::testing::nested(outer, &[("inner", inner)])
+}
+
 /// Runs to the end, over pauses and crashes. A crash comes after so many batches of a process; then the next one counts.
 async fn to_the_end(world: &mut World, crashes: &[(usize, bool)]) -> Finish {
     let mut crashes = crashes.iter();
@@ -128,7 +153,8 @@ pub(super) fn check_journal(world: &World) -> Result<(), TestCaseError> {
             let step = StepId::split_item(step.as_str()).map_or(step.as_str(), |(step, _)| step);
             let step = plan.find(step).unwrap();
             let mut before = plan.dependencies(step).to_vec();
-            let all = plan.steps().filter(|other| plan.is_finally(step) && !plan.is_finally(*other));
+            let is_early = |other: &StepIndex| plan.group(*other) == plan.group(step) && !plan.is_finally(*other);
+            let all = plan.steps().filter(|other| plan.is_finally(step) && is_early(other));
             for other in before.iter().copied().chain(all).collect::<Vec<_>>().iter() {
                 let status = state.at(*other).status();
                 prop_assert!(
@@ -157,7 +183,10 @@ fn check_items(plan: &Plan, state: &RunState) -> Result<(), TestCaseError> {
         let most = plan.step(step).fan_out.as_ref().and_then(|fan_out| fan_out.max_parallel).unwrap_or(usize::MAX);
         let begun = items.iter().filter(|(_, item)| matches!(item.status(), Status::Running { .. } | Status::Retrying));
         prop_assert!(begun.count() <= most, "more than {most} items of {:?}", plan.step(step).id);
-        prop_assert!(!state.at(step).is_done() || items.done() == items.len());
+        // What a step stands in may tolerate its failure, and then items are left.
+        let failed_within =
+            matches!(state.at(step).status(), Status::Failed { .. }) && !plan.step(step).continue_on_error;
+        prop_assert!(failed_within || !state.at(step).is_done() || items.done() == items.len());
     }
     Ok(())
 }
@@ -205,5 +234,35 @@ proptest! {
         let is_left = |status: &String| status.ends_with("pending") && !status.contains('[');
         let ended = world.statuses().iter().all(|status| !is_left(status) && !status.ends_with("running"));
         prop_assert!(ended, "{:?}", world.statuses());
+    }
+
+    #[test]
+    fn a_crash_in_a_workflow_within_changes_nothing_either(
+        random in prop::collection::vec(random_step(), 1..8),
+        inner in prop::collection::vec(random_step(), 1..8),
+        tolerated in any::<bool>(),
+        condition in prop_oneof![4 => Just(None), 1 => Just(Some("always()")), 1 => Just(Some("failure()"))],
+        crashes in prop::collection::vec((0_usize..6, any::<bool>()), 0..8),
+        jobs in 1_usize..5,
+        keep_going in any::<bool>(),
+    ) {
+        let new_world = || {
+            let mut world = World::of(nested(&random, &inner, tolerated, condition));
+            world.options = Options { jobs, keep_going, ..Options::default() };
+            world
+        };
+        let mut calm = new_world();
+        let finish = block_on(to_the_end(&mut calm, &[]));
+        check_journal(&calm)?;
+        let mut world = new_world();
+        let again = block_on(to_the_end(&mut world, &crashes));
+        check_journal(&world)?;
+        let is_left = |status: &String| status.ends_with("pending") && !status.contains('[');
+        let ended = world.statuses().iter().all(|status| !is_left(status) && !status.ends_with("running"));
+        prop_assert!(ended, "{:?}", world.statuses());
+        if keep_going {
+            prop_assert_eq!(again, finish);
+            prop_assert_eq!(world.statuses(), calm.statuses());
+        }
     }
 }

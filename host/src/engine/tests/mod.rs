@@ -3,6 +3,7 @@
 mod approval;
 mod crash;
 mod items;
+mod nested;
 mod resume;
 mod run;
 mod scheduler;
@@ -144,9 +145,13 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(steps: Value) -> Self {
+        Self::of(plan(steps))
+    }
+
+    pub(super) fn of(plan: Plan) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         Self {
-            plan: Arc::new(plan(steps)),
+            plan: Arc::new(plan),
             options: Options::default(),
             runner: Arc::default(),
             heard: Arc::default(),
@@ -272,6 +277,7 @@ impl World {
                     SkipReason::EarlierFailure => "skipped".into(),
                     SkipReason::Human => "skipped by a human".into(),
                     SkipReason::Refused(gate) => format!("refused at {gate}"),
+                    SkipReason::NotBegun(outer) => format!("skipped with {outer}"),
                 },
                 Status::Interrupted { .. } => "interrupted".into(),
                 Status::TakenAsDone => "taken as done".into(),

@@ -33,8 +33,18 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
                         Cause::Failed(cause) => id(cause),
                         Cause::Elsewhere => String::new(),
                         Cause::Refused(gate) => format!("X{}", id(gate)),
+                        Cause::NotBegun(group) => {
+                            format!(".{}", plan.subworkflow(group).map_or("", |inner| inner.id.as_str()))
+                        }
                     };
                     happened.push(format!("{}-{cause}", id(step)));
+                }
+                Decision::Fail { step, cause } => {
+                    happened.push(format!("{}!{}", id(step), id(cause)));
+                    match plan.step(step).continue_on_error {
+                        true => scheduler.done(step),
+                        false => scheduler.failed(step),
+                    }
                 }
                 Decision::Evaluate { step, before } => {
                     let runs = evaluate(&plan, step, before);
@@ -81,7 +91,7 @@ fn drive(steps: Value, ends: &str, keep_going: bool, standing: &str) -> String {
             }
         } else if scheduler.is_complete() {
             return happened.join(" ");
-        } else if (scheduler.first_failure().is_some() || scheduler.is_refused()) && !scheduler.gates().is_empty() {
+        } else if scheduler.has_gone_wrong() && !scheduler.gates().is_empty() {
             scheduler.give_up_gates();
         } else {
             let gates = scheduler.gates().into_iter().map(id).collect::<Vec<_>>();

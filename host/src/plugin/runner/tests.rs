@@ -55,7 +55,7 @@ impl Bench {
             config,
             bindings: vec![],
             derived: vec![],
-            permissions: None,
+            permissions: Vec::new(),
             timeout: None,
             terminal: false,
             sink: Arc::clone(&self.recorder) as Arc<dyn crate::step::StepSink>,

@@ -33,6 +33,8 @@ pub(super) struct Settings {
     pub(super) workflow: String,
     pub(super) total: usize,
     pub(super) quiet_steps: HashSet<StepId>,
+    /// The steps that others stand in.
+    pub(super) outer: HashSet<StepId>,
     /// Of the steps that are tried more than once.
     pub(super) attempts: HashMap<StepId, u32>,
     pub(super) resumed: Option<Resumed>,
@@ -171,6 +173,16 @@ impl Run {
             return self.item_event(item, event, at, now, out);
         }
         match event {
+            // Nobody wrote a step of this name: it is told of the step that it begins, which fails if it does.
+            Event::StepSucceeded { step, .. } if step.is_begin() => {
+                let outer = step.around().next().unwrap_or_default();
+                self.status(out, &format!("{}: started", self.safe(outer)));
+            }
+            Event::StepStarted { step, .. }
+            | Event::StepFailed { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepInterrupted { step, .. }
+                if step.is_begin() => {}
             Event::StepExpanded { step, items } => self.expanded(step, items.len(), at, now, out),
             Event::StepStarted { step, attempt, .. } => self.started(step, *attempt, at, now, out),
             Event::AttemptFailed { step, attempt, failure, duration_ms, retry_in_ms } => {
@@ -211,6 +223,10 @@ impl Run {
             Event::StepSkipped { step, reason } => {
                 self.tally.interrupted.remove(step);
                 self.tally.skipped += 1;
+                if matches!(reason, SkipReason::NotBegun(_)) {
+                    // Told of what it stands in.
+                    return Urgency::Soon;
+                }
                 let items = self.end(step.as_str(), true, out).and_then(|running| running.items);
                 let items = items.map_or_else(String::new, |items| format!(", {} done", items.progress()));
                 self.ended(step, Tone::Dim, "skipped", format_args!(": {}{items}", self.reason(reason)), out);
@@ -278,7 +294,9 @@ impl Run {
         };
         let running = self.running.entry(step.clone()).or_insert(running);
         running.tail.clear();
-        if self.settings.style != Style::Terminal || attempt > 1 {
+        // What begins a step that others stand in was told when it did.
+        let is_told = self.settings.style != Style::Terminal && !self.settings.outer.contains(step);
+        if is_told || attempt > 1 {
             self.attempt_started(step, attempt, out);
         }
     }
@@ -534,6 +552,7 @@ impl Run {
             SkipReason::Dependency(step) => format!("`{}` did not succeed", self.safe(step.as_str())),
             SkipReason::EarlierFailure => "another step had failed (-keep-going runs it)".to_owned(),
             SkipReason::Refused(step) => format!("the approval after `{}` was refused", self.safe(step.as_str())),
+            SkipReason::NotBegun(step) => format!("`{}` did not begin", self.safe(step.as_str())),
             SkipReason::Human => "taken as done (-skip)".to_owned(),
         }
     }

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::workflow::model::Workflow;
 use crate::workflow::parse;
 
 fn workflow(inputs: Value) -> Workflow {
@@ -15,7 +16,7 @@ fn given(arguments: &[&str]) -> Vec<Given> {
 }
 
 fn values(workflow: &Workflow, arguments: &[&str]) -> Value {
-    let resolved = resolve(workflow, given(arguments)).unwrap();
+    let resolved = resolve(&workflow.inputs, given(arguments)).unwrap();
     Value::Object(resolved.into_iter().map(|input| (input.name, input.value)).collect())
 }
 
@@ -24,7 +25,7 @@ fn errors(workflow: &Workflow, arguments: &[&str]) -> Vec<String> {
         Some(hint) => format!("{} | {hint}", error.message),
         None => error.message,
     };
-    resolve(workflow, given(arguments)).unwrap_err().into_iter().map(line).collect()
+    resolve(&workflow.inputs, given(arguments)).unwrap_err().into_iter().map(line).collect()
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn all_that_is_wrong_is_said_at_once() {
 #[test]
 fn a_default_is_marked_because_its_templates_are_still_to_be_expanded() {
     let workflow = workflow(json!({ "branch": "{{env.CI_COMMIT_REF_NAME}}", "other": "x" }));
-    let resolved = resolve(&workflow, given(&["other={{env.SECRET}}"])).unwrap();
+    let resolved = resolve(&workflow.inputs, given(&["other={{env.SECRET}}"])).unwrap();
     assert_eq!(
         resolved.iter().map(|input| (input.name.as_str(), input.from_default)).collect::<Vec<_>>(),
         [("branch", true), ("other", false)]
@@ -133,11 +134,11 @@ fn a_file_gives_typed_values_and_flags_come_after() {
     let workflow = workflow(json!({ "a": "x", "n": { "type": "integer", "maximum": 5 } }));
     let file = from_file(&Source::from_text("in.json", "{ \"$schema\": \"s\", \"a\": [1], \"n\": 4 }")).unwrap();
     let all = file.into_iter().chain(given(&["n=5"])).collect();
-    let resolved = resolve(&workflow, all).unwrap();
+    let resolved = resolve(&workflow.inputs, all).unwrap();
     assert_eq!((&resolved[0].value, &resolved[1].value), (&json!([1]), &json!(5)));
     let wrong = from_file(&Source::from_text("in.json", "{ \"n\": \"4\", \"b\": 1 }")).unwrap();
     assert_eq!(
-        resolve(&workflow, wrong).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        resolve(&workflow.inputs, wrong).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["the workflow has no input `b` (in.json)", "the input `n` must be a whole number, not a string"]
     );
 }

@@ -20,7 +20,7 @@ use super::{digest, inputs, json};
 use crate::diagnostic::{Diagnostic, Place};
 
 pub(crate) const WORKFLOW_FIELDS: &[&str] =
-    &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps", "finally"];
+    &["name", "description", "inputs", "settings", "secrets", "not_secrets", "steps", "finally", "outputs"];
 const SETTINGS_FIELDS: &[&str] = &["quiet_mode", "jobs", "save_results", "output_format"];
 
 /// More steps at once than this are a mistake.
@@ -83,8 +83,11 @@ fn read_workflow(members: Map<String, Value>, mut steps: Steps, problems: &mut V
         Some(Value::Array(_)) => {}
         Some(other) => fields.wrong_type("steps", "an array", &other),
     }
+    let outputs = fields.object("outputs").map(Value::Object);
     let steps = steps.finish(fields.problems);
-    Some(Workflow { name: name?, description, inputs, settings, secrets, not_secrets, steps, digest })
+    let subworkflows = Vec::new();
+    let name = name?;
+    Some(Workflow { name, description, inputs, settings, secrets, not_secrets, steps, outputs, subworkflows, digest })
 }
 
 /// Reads `finally`, and leaves the digests of its steps in its place for the workflow's.

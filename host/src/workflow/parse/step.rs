@@ -11,7 +11,7 @@ use super::{approval, fan_out, permissions};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::id::{Digest, StepId, StepType};
 use crate::workflow::condition::Condition;
-use crate::workflow::model::{Approval, Retry, Step, StepList};
+use crate::workflow::model::{Approval, Retry, Role, Step, StepList};
 use crate::workflow::{digest, json, suggest};
 
 pub(crate) const STEP_FIELDS: &[&str] = &[
@@ -55,6 +55,8 @@ pub(super) struct Steps {
     conditions: HashMap<String, Condition>,
     final_conditions: HashMap<String, Condition>,
     problems: Vec<Diagnostic>,
+    /// Nothing: shared by all.
+    origin: Arc<str>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -115,10 +117,13 @@ impl Steps {
         let fan_out = fan_out::read(fields).map(Arc::new);
         let timeout = fields.duration("timeout").filter(|timeout| !timeout.is_zero());
         let retry = read_retry(fields);
-        let permissions = permissions::read_member(fields, "permissions").map(Arc::new);
+        let permissions = permissions::read_member(fields, "permissions").map(Arc::new).into_iter().collect();
         let approval = read_approval(fields, list).map(Arc::new);
         let mut flag = |name, default| fields.boolean(name).unwrap_or(default);
         let step = Step {
+            role: Role::Plain,
+            within: None,
+            origin: Arc::clone(&self.origin),
             list,
             index,
             continue_on_error: flag("continue_on_error", false),

@@ -139,7 +139,7 @@ fn the_plan_shows_a_host_and_no_secret() {
     let config = json!({ "webhook_url": "https://hooks.slack.com/services/T/B/secret", "message": "m" });
     let granted_with = |loaded: &LoadedType, config: &Value| {
         let values = Values { config, derived: &[], variables: &Variables::new() };
-        grants_for(loaded, &Policies::default(), None, &values)
+        grants_for(loaded, &Policies::default(), &[], &values)
     };
     let plan = granted_with(&slack, &config);
     assert_eq!(plan.granted, ["network requests to https://hooks.slack.com:443"]);
