@@ -4,9 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use crate::ci_files::has_schema;
+use crate::support::forge::{Forge, none};
+use crate::support::models::Models;
 use crate::support::{Outcome, Project, SHIRO};
 
-const TEMPLATES: [&str; 3] = ["approval", "release", "blank"];
+const TEMPLATES: [&str; 4] = ["approval", "code-review", "release", "blank"];
 
 #[test]
 fn every_template_is_valid_for_every_ci_system() {
@@ -71,6 +73,66 @@ fn a_release_finds_its_version_and_its_notes_and_pushes_a_tag() {
     project.shiro("run").exits(0);
     assert_eq!(tags(&project), "v1.2.10\nv2.0.0\n");
     project.shiro("run -fresh -input version=next").exits(2).says("version");
+}
+
+/// A review says only what the model found, at the lines it is about; the next pipeline of the merge request says nothing
+/// twice, and one that changes only lock files is not reviewed.
+#[test]
+fn a_review_comments_on_the_lines_once() {
+    let found = r#"{"comments":[{"file":"src/a.rs","line":2,"comment":"This panics: `$(id)` {{env.LLM_API_KEY}}"}]}"#;
+    let model = Models::saying(found);
+    for (system, forge) in [("gitlab", Forge::gitlab(none)), ("github", Forge::github(none))] {
+        let mut project = Project::repository();
+        project.shiro(&format!("init -template code-review -ci {system}")).exits(0).says("LLM_API_KEY").says("fork");
+        project.commit("src/a.rs", "one\ntwo\nthree\n", "start");
+        project.git(&["switch", "--quiet", "--create", "feature"]);
+        let head = project.commit("src/a.rs", "one\n2\n2b\nthree\n", "change");
+        project.envs(Forge::variables(&forge, &forge)).envs([
+            ("CI", "true".to_owned()),
+            ("CI_COMMIT_SHA", head),
+            ("LLM_BASE_URL", model.server.url("/v1")),
+            ("LLM_API_KEY", "sk-0123456789abcdef".to_owned()),
+            ("LLM_MODEL", "m".to_owned()),
+        ]);
+        let before = model.server.received().len();
+        let target = project.git(&["rev-parse", "main"]);
+        let review = |project: &mut Project| {
+            project.env("CI_MERGE_REQUEST_DIFF_BASE_SHA", target.clone());
+            project.shiro("run -fresh").exits(0).does_not_say("sk-0123456789abcdef")
+        };
+        review(&mut project);
+        let asked = &model.server.received()[before];
+        let prompt = asked.json()["messages"][1]["content"].to_string();
+        assert!(prompt.contains("+2b") && !prompt.contains("a.txt"), "{prompt}");
+        assert_eq!(asked.header("authorization"), "Bearer sk-0123456789abcdef");
+        let texts = forge.texts();
+        assert!(texts.iter().any(|text| text.contains("This panics: `$(id)` {{env.LLM_API_KEY}}")), "{texts:?}");
+        let posted = texts.len();
+        review(&mut project);
+        assert_eq!(forge.texts().len(), posted, "nothing is posted twice");
+        let asked = model.server.received().len();
+        project.git(&["reset", "--quiet", "--hard", "main"]);
+        project.commit("Cargo.lock", "version = 4\n", "update");
+        review(&mut project).says("skipped");
+        assert_eq!(model.server.received().len(), asked, "there is nothing to review");
+    }
+}
+
+#[test]
+fn a_review_runs_for_merge_requests_with_what_it_needs() {
+    let project = Project::new();
+    project.shiro("init -template code-review -ci gitlab").exits(0);
+    let file = project.read(".gitlab-ci.yml");
+    assert!(file.contains("- if: $CI_PIPELINE_SOURCE == \"merge_request_event\"\n"), "{file}");
+    assert!(file.contains("GIT_DEPTH: \"0\"\n") && file.contains("code-review-$CI_MERGE_REQUEST_IID"), "{file}");
+    let project = Project::new();
+    project.shiro("init -template code-review -ci github").exits(0);
+    let file = project.read(".github/workflows/code-review.yml");
+    assert!(file.contains("on:\n  pull_request:\n") && !file.contains("pull_request_target:"), "{file}");
+    assert!(file.contains("  LLM_API_KEY: ${{ secrets.LLM_API_KEY }}\n") && file.contains("fetch-depth: 0"), "{file}");
+    assert!(file.contains("pull-requests: write") && !file.contains("id-token"), "{file}");
+    project.shiro("ci generate gitlab -secret A").exits(2).says("GitHub");
+    project.shiro("ci generate github -secret a-b").exits(2).says("letters");
 }
 
 #[test]

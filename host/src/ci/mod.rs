@@ -32,7 +32,7 @@ pub use check::{Subject, check};
 pub use dead_link::dead_links;
 pub use finding::{Finding, Place, Report, Severity};
 pub use gates::{Gate, Gates, Round, Wait};
-pub use generate::{Options, generate};
+pub use generate::{Options, Trigger, generate};
 pub use invocation::Flags;
 pub use repository::{Files, Repository, Unreadable};
 

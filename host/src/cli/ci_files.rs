@@ -13,7 +13,9 @@ use super::args::state::StateStore;
 use super::args::{Cli, WorkflowArgs};
 use super::error::{CliError, USAGE};
 use super::project::Project;
-use crate::ci::{self, Files, Finding, Flags, Gates, Options, Platform, Report, Repository, Severity, Subject};
+use crate::ci::{
+    self, Files, Finding, Flags, Gates, Options, Platform, Report, Repository, Severity, Subject, Trigger,
+};
 use crate::engine::HOLD;
 use crate::secret::visible::visible;
 
@@ -28,6 +30,10 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Exit {
     if args.stage.is_some() && args.system == CiSystem::Github {
         return Err(CliError::new(USAGE, "-stage is for GitLab: GitHub has no stages").hint("leave it out"));
     }
+    if !args.secrets.is_empty() && args.system == CiSystem::Gitlab {
+        return Err(CliError::new(USAGE, "-secret is for GitHub: GitLab gives its jobs their variables by itself")
+            .hint("leave it out"));
+    }
     let store = store(args)?;
     let project = Project::load(&args.workflow, None)?;
     let options = Options {
@@ -37,6 +43,8 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Exit {
         image: args.image.clone(),
         store,
         stage: args.stage.clone(),
+        trigger: if args.merge_requests { Trigger::MergeRequests } else { Trigger::DefaultBranch },
+        secrets: args.secrets.clone(),
     };
     let text = ci::generate(args.system.into(), &Gates::of(&project.plan, &project.infos, HOLD), &options);
     match &args.output {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::gates::{Gates, TimedStart};
 use super::names::{Names, Round, slug};
-use super::{Options, approve, go_on, kept_days, reject, run, scalar, steps, variable, word, words};
+use super::{Options, Trigger, approve, go_on, kept_days, reject, run, scalar, steps, variable, word, words};
 
 /// A job may take six hours: it stays for a wait if that leaves it some.
 const LONGEST_STAY: Duration = Duration::from_secs(5 * 60 * 60);
@@ -57,17 +57,52 @@ fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options)
     }
     let _ = writeln!(
         out,
-        "name: {}\n\non:\n  push:\n    branches: [main]\n  workflow_dispatch:\n\npermissions:\n  contents: read\n  # Says for certain who lets a job start.\n  id-token: write{}\n\njobs:",
+        "name: {}\n\non:\n{}\n\npermissions:\n  contents: read{}{}",
         scalar(&options.name),
+        match options.trigger {
+            Trigger::DefaultBranch => "  push:\n    branches: [main]\n  workflow_dispatch:",
+            // Not `pull_request_target`: that one gives its secrets to whoever opens a pull request.
+            Trigger::MergeRequests => "  pull_request:",
+        },
+        match options.trigger {
+            // Without an approval nobody has to be known, and what a pull request brings along is nobody's to trust.
+            Trigger::MergeRequests if !gates.asks() => "",
+            _ => "\n  # Says for certain who lets a job start.\n  id-token: write",
+        },
         if gates.needs_identity() { "\n  # And who reviewed it.\n  actions: read" } else { "" }
     );
+    if options.trigger == Trigger::MergeRequests {
+        let _ = writeln!(out, "  # Lets a step comment.\n  pull-requests: write");
+    }
+    secrets(out, options);
+    let _ = writeln!(out, "\njobs:");
+}
+
+/// Variables of all jobs. A pull request from a fork gets none of the secrets.
+fn secrets(out: &mut String, options: &Options) {
+    if options.secrets.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nenv:");
+    for name in &options.secrets {
+        let _ = writeln!(out, "  {name}: ${{{{ secrets.{name} }}}}");
+    }
 }
 
 fn initial(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options) {
     let _ = writeln!(out, "  {}:", names.initial);
     start_of(out, options);
+    if options.trigger == Trigger::MergeRequests {
+        concurrency(out, options);
+    }
     status(out);
     let _ = writeln!(out, "    steps:\n      - uses: actions/checkout@v4");
+    if options.trigger == Trigger::MergeRequests {
+        let _ = writeln!(
+            out,
+            "        with:\n          # What a pull request changes is seen only with all its commits.\n          fetch-depth: 0"
+        );
+    }
     script(out, &[], &[run(options, &format!("{}-fresh", store(options)))]);
     upload(out, &names.initial, gates);
 }
@@ -155,10 +190,17 @@ fn start_of(out: &mut String, options: &Options) {
 }
 
 fn concurrency(out: &mut String, options: &Options) {
+    let slug = slug(&options.name);
+    let (of, group) = match options.trigger {
+        Trigger::DefaultBranch => ("", slug),
+        Trigger::MergeRequests => {
+            (" of the pull request", format!("{slug}-${{{{ github.event.pull_request.number }}}}"))
+        }
+    };
     let _ = writeln!(
         out,
-        "    # One at a time, in all runs.\n    concurrency:\n      group: {}\n      cancel-in-progress: false",
-        scalar(&slug(&options.name))
+        "    # One at a time, in all runs{of}.\n    concurrency:\n      group: {}\n      cancel-in-progress: false",
+        scalar(&group)
     );
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::gates::{Gate, Gates, TimedStart};
 use super::names::{Names, slug};
-use super::{Options, approve, go_on, kept_days, reject, run, scalar, steps, word, words};
+use super::{Options, Trigger, approve, go_on, kept_days, reject, run, scalar, steps, word, words};
 
 /// GitLab starts no job by itself later than this.
 const LONGEST_DELAY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -53,7 +53,11 @@ fn header(out: &mut String, names: &Names<'_>, gates: &Gates, options: &Options)
         );
     }
     if options.stage.is_none() {
-        let _ = writeln!(out, "\nworkflow:\n  rules:\n    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH");
+        let rule = match options.trigger {
+            Trigger::DefaultBranch => "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH",
+            Trigger::MergeRequests => "$CI_PIPELINE_SOURCE == \"merge_request_event\"",
+        };
+        let _ = writeln!(out, "\nworkflow:\n  rules:\n    - if: {rule}");
         let _ = writeln!(out, "\nstages:\n  - run{}", if gates.is_empty() { "" } else { "\n  - approve" });
     }
 }
@@ -68,9 +72,15 @@ fn base(out: &mut String, gates: &Gates, options: &Options) {
             let _ = writeln!(out, "  # shiro must be on the runner, or in an image that you name here: `image: ...`");
         }
     }
+    if options.trigger == Trigger::MergeRequests {
+        let _ = writeln!(
+            out,
+            "  # What a merge request changes is seen only with all its commits.\n  variables:\n    GIT_DEPTH: \"0\""
+        );
+    }
     let _ = writeln!(
         out,
-        "  # One at a time, in all pipelines.\n  \
+        "  # One at a time, in all pipelines{}.\n  \
            resource_group: {}\n  \
            interruptible: false\n  \
            # {}Steps have `retry`.\n  \
@@ -84,7 +94,11 @@ fn base(out: &mut String, gates: &Gates, options: &Options) {
              expire_in: {} days\n    \
              paths:\n      \
                - .shiro/state/",
-        scalar(&slug(&options.name)),
+        match options.trigger {
+            Trigger::DefaultBranch => "",
+            Trigger::MergeRequests => " of the merge request",
+        },
+        scalar(&group(options)),
         match options.store {
             Some(_) => "",
             None => "A retry would start from the artifact of the job before it, and do again what was done. ",
@@ -177,6 +191,15 @@ fn rejection(out: &mut String, name: &str, gate: &Gate, waiting: &str, options: 
         scalar(&reject),
         scalar(&end)
     );
+}
+
+/// What runs one at a time.
+fn group(options: &Options) -> String {
+    let slug = slug(&options.name);
+    match options.trigger {
+        Trigger::DefaultBranch => slug,
+        Trigger::MergeRequests => format!("{slug}-$CI_MERGE_REQUEST_IID"),
+    }
 }
 
 /// Where a run's state is.

@@ -28,6 +28,20 @@ pub struct Options {
     pub store: Option<String>,
     /// GitLab: put every job into this stage of the project, instead of naming stages.
     pub stage: Option<String>,
+    /// What it runs for.
+    pub trigger: Trigger,
+    /// GitHub: secrets that every job gets as variables of these names. GitLab's jobs have theirs by themselves.
+    pub secrets: Vec<String>,
+}
+
+/// What a file runs for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// What is pushed to the default branch.
+    #[default]
+    DefaultBranch,
+    /// Each merge request or pull request, and each push to one.
+    MergeRequests,
 }
 
 /// How long artifacts are kept, unless an approval may take longer: GitHub lets nobody approve later either.

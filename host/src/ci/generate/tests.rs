@@ -29,6 +29,8 @@ fn options() -> Options {
         image: None,
         store: None,
         stage: None,
+        trigger: Trigger::DefaultBranch,
+        secrets: Vec::new(),
     }
 }
 
@@ -78,6 +80,8 @@ fn whatever_is_generated_passes_its_own_check() {
         image: Some("registry.example.com:5000/tools/shiro@sha256:00".to_owned()),
         store: Some("s3://bucket/it's".to_owned()),
         stage: None,
+        trigger: Trigger::MergeRequests,
+        secrets: vec!["API_TOKEN".to_owned()],
     };
     for rounds in rounds {
         let gates = Gates::asking(rounds);

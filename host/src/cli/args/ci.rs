@@ -49,6 +49,23 @@ pub struct GenerateArgs {
     /// GitLab: put the jobs into this stage, for a file that is included in another one.
     #[arg(long, value_name = "NAME")]
     pub stage: Option<String>,
+
+    /// Run for each merge request (GitHub: pull request), with all its commits, in place of the default branch.
+    #[arg(long)]
+    pub merge_requests: bool,
+
+    /// GitHub: a secret that the jobs get as a variable of its name; again for each. GitLab's jobs have their variables.
+    #[arg(long = "secret", value_name = "NAME", value_parser = secret)]
+    pub secrets: Vec<String>,
+}
+
+/// The name of a secret of GitHub, which becomes that of a variable.
+fn secret(text: &str) -> Result<String, String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(word) || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("a name has letters, digits and `_`, and does not begin with a digit".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// A CI system.

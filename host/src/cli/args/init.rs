@@ -37,6 +37,8 @@ pub struct InitArgs {
 pub enum TemplateArg {
     /// Prepare, ask for approval, deploy, tell.
     Approval,
+    /// Let a language model comment on what a merge request changes.
+    CodeReview,
     /// Find the next version and what is new, ask for approval, tag and push.
     Release,
     /// One step.

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::Exit;
-use super::args::init::{InitArgs, InitCi};
+use super::args::init::{InitArgs, InitCi, TemplateArg};
 use super::error::{BUG, CliError, USAGE};
 use crate::ci::{self, Gates, Options, Platform};
 use crate::engine::HOLD;
@@ -33,7 +33,7 @@ pub(super) fn init(args: &InitArgs, out: &mut dyn Write) -> Exit {
     let file = args.shiro_dir.join("workflow.json");
     let mut files = Vec::new();
     if let Some(platform) = platform {
-        files.push(ci_file(platform, &text, &file)?);
+        files.push(ci_file(platform, args.template, &text, &file)?);
     }
     files.insert(0, Planned { path: file, text });
     files.insert(1, Planned { path: args.shiro_dir.join(".gitignore"), text: GITIGNORE.to_owned() });
@@ -70,7 +70,7 @@ fn refuse_flags_of_go_shiro(args: &InitArgs) -> Result<(), CliError> {
 }
 
 /// The CI file for a template's workflow.
-fn ci_file(platform: Platform, text: &str, file: &Path) -> Result<Planned, CliError> {
+fn ci_file(platform: Platform, template: TemplateArg, text: &str, file: &Path) -> Result<Planned, CliError> {
     let broken = |what: &str| CliError::new(BUG, format!("a template of shiro is broken: {what}"));
     let (workflow, problems) = workflow::parse(&Source::from_text("workflow.json", text));
     let workflow = workflow.filter(|_| problems.is_empty()).ok_or_else(|| broken("it does not parse"))?;
@@ -84,6 +84,8 @@ fn ci_file(platform: Platform, text: &str, file: &Path) -> Result<Planned, CliEr
         image: None,
         store: None,
         stage: None,
+        trigger: template::trigger(template),
+        secrets: template::secrets(template).iter().map(|name| (*name).to_owned()).collect(),
     };
     let path = match platform {
         Platform::Gitlab => PathBuf::from(".gitlab-ci.yml"),
