@@ -86,6 +86,7 @@ fn it_gets_inputs_and_gives_outputs() {
             }),
         )],
     );
+    project.shiro("validate").exits(0).says("OK (5 steps");
     project.shiro("run").exits(0).says("deploy-it deploys 1.2.3 to eu-1").says("3 times").does_not_say(".begin");
     assert_eq!(effects(&project), ["version", "up"]);
     assert_eq!(
