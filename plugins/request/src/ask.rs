@@ -15,6 +15,12 @@ const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The part of a config that is a request: flattened into it. In the keys that may be left out, an empty string counts as left
 /// out.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("not" = {
+    "anyOf": [
+        { "required": ["json", "form"] }, { "required": ["json", "body"] }, { "required": ["form", "body"] },
+        { "required": ["bearer", "username"] }
+    ]
+}))]
 pub struct Ask {
     /// Where the request goes. The step reaches the scheme, host and port of this URL, and no other. A host that the
     /// workflow, an input or a variable names may have a private address; one that a step returned may not.

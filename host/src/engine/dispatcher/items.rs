@@ -47,7 +47,10 @@ impl<R: StepRunner> Dispatcher<R> {
         let frame = self.frame(step);
         let recorded = self.state.items_at(step).filter(|items| !items.is_stale()).map(|items| items.values());
         let values = match recorded.map(Arc::clone) {
-            Some(values) => values,
+            Some(values) => {
+                self.register_recorded(step, &frame, &seen, &values);
+                values
+            }
             None => match self.make_out(step, &fan_out, &frame, &seen) {
                 Ok(values) => values,
                 Err(failure) => return self.failed_before_it_ran(step, *failure),
@@ -55,12 +58,6 @@ impl<R: StepRunner> Dispatcher<R> {
         };
         if self.state.at(step).status() != &Status::Expanded {
             self.push(Event::StepExpanded { step: self.id(Unit::whole(step)), items: Arc::clone(&values) })?;
-        }
-        let surroundings = &self.shared.surroundings;
-        if let Ok(scope) = StepScope::open(surroundings, &frame, step, &seen) {
-            secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), scope, || {
-                secrets::opened(surroundings, &values)
-            });
         }
         let states = || self.state.items_at(step).into_iter().flat_map(|items| items.iter());
         // What the workflow around it tolerates is final, and so no further item starts, as none did then.
@@ -70,6 +67,17 @@ impl<R: StepRunner> Dispatcher<R> {
         self.expanded.insert(step, Expanded { values, seen, frame, began: Instant::now() });
         self.scheduler.expanded(step, fan);
         Ok(())
+    }
+
+    /// What the config makes secret of items that an earlier process has recorded.
+    fn register_recorded(&self, step: StepIndex, frame: &Frame, seen: &Seen, values: &[Value]) {
+        let surroundings = &self.shared.surroundings;
+        // What can't be opened is reported by the items, when they start.
+        if let Ok(scope) = StepScope::open(surroundings, frame, step, seen) {
+            secrets::register_items(surroundings, &self.shared.types, self.plan.step(step), scope, || {
+                secrets::opened(surroundings, values)
+            });
+        }
     }
 
     /// What the items are: with references where secrets stand.
