@@ -109,10 +109,11 @@ fn next_steps(args: &InitArgs, platform: Option<Platform>, present: &[PathBuf], 
     writeln!(out, "  git add {dir}{added} && git commit -m 'Add a workflow'")?;
     if let Some(ci) = ci {
         writeln!(out, "  shiro validate -ci {}{named}    after you changed either", ci.display())?;
-        writeln!(
-            out,
-            "  shiro must be on the CI runner, or in an image that the file names: its first lines say who may approve."
-        )?;
+        let approvals = match args.template {
+            TemplateArg::Approval | TemplateArg::Release => ": its first lines say who may approve",
+            TemplateArg::CodeReview | TemplateArg::Blank => "",
+        };
+        writeln!(out, "  shiro must be on the CI runner, or in an image that the file names{approvals}.")?;
     }
     Ok(())
 }
